@@ -1,0 +1,1 @@
+//! The request loop at the origin.

@@ -1,0 +1,1 @@
+//! Fixtures, demo origin and end-to-end tests.
