@@ -1,1 +1,7 @@
-//! Fixtures, demo origin and end-to-end tests.
+//! What the end-to-end tests stand on: an origin to hide behind a gate, the
+//! real programs as processes, and a client that shows what came over the wire.
+//!
+//! Nothing here replaces a part of Tidegate by an imitation, and nothing waits
+//! by sleeping: readiness is read from the programs, and every wait is bounded.
+
+pub mod demo_origin;
