@@ -4,4 +4,9 @@
 //! Nothing here replaces a part of Tidegate by an imitation, and nothing waits
 //! by sleeping: readiness is read from the programs, and every wait is bounded.
 
+pub mod cache_status;
 pub mod demo_origin;
+pub mod policy_file;
+pub mod process;
+pub mod shim;
+pub mod wire;

@@ -24,7 +24,7 @@ pub(super) fn answer(uri: &Uri) -> Answer {
         if number > count {
             return None;
         }
-        if number > 1 {
+        if number > 1 && !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
         Some((Ok::<_, Infallible>(Frame::data(event(number))), number + 1))

@@ -1,0 +1,112 @@
+//! A small HTTP/1.1 client that hides nothing: header lines stay in the order
+//! and spelling they arrived in, repeats included, and the client chooses the
+//! loopback address it comes from.
+//!
+//! It blocks, so a test reads from top to bottom; each wait ends after
+//! [`PATIENCE`].
+
+mod read;
+mod request;
+mod response;
+
+use std::{
+    io::{self, BufReader, Write as _},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use socket2::{Domain, Socket, Type};
+
+pub use self::{request::Request, response::Response};
+
+/// How long a single read, write or connect may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Somebody who asks a server questions, one connection for each.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    server: SocketAddr,
+    source: IpAddr,
+}
+
+impl Client {
+    /// A client of `server`, coming from 127.0.0.1.
+    #[must_use]
+    pub fn of(server: SocketAddr) -> Self {
+        Self { server, source: Ipv4Addr::LOCALHOST.into() }
+    }
+
+    /// The same client at the loopback address 127.0.0.`last`.
+    #[must_use]
+    pub fn at_loopback(self, last: u8) -> Self {
+        Self { source: Ipv4Addr::new(127, 0, 0, last).into(), ..self }
+    }
+
+    /// Asks for `target` with no header but `Host`.
+    ///
+    /// # Panics
+    /// If no complete answer comes.
+    #[must_use]
+    pub fn get(self, target: &str) -> Response {
+        self.send(&Request::get(target))
+    }
+
+    /// Sends `request` over a connection of its own.
+    ///
+    /// # Panics
+    /// If no complete answer comes.
+    #[must_use]
+    pub fn send(self, request: &Request) -> Response {
+        self.connect()
+            .and_then(|mut connection| connection.exchange(request))
+            .unwrap_or_else(|error| panic!("{} to {}: {error}", request, self.server))
+    }
+
+    /// Opens a connection that can carry many requests.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub fn connect(self) -> io::Result<Connection> {
+        let socket = Socket::new(Domain::for_address(self.server), Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((self.source, 0)).into())?;
+        socket.connect_timeout(&self.server.into(), PATIENCE)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.set_tcp_nodelay(true)?;
+        Ok(Connection { server: self.server, stream: BufReader::new(socket.into()) })
+    }
+}
+
+/// An open connection, used for one request after the other.
+#[derive(Debug)]
+pub struct Connection {
+    server: SocketAddr,
+    stream: BufReader<TcpStream>,
+}
+
+impl Connection {
+    /// Sends `request` and reads its final response.
+    ///
+    /// # Errors
+    /// A refused, slow or closed connection, or an answer that is not HTTP/1.
+    pub fn exchange(&mut self, request: &Request) -> io::Result<Response> {
+        self.write(&request.to_bytes(self.server))?;
+        self.read_response(request.method())
+    }
+
+    /// Writes bytes as they are, for requests that no client should send.
+    ///
+    /// # Errors
+    /// A slow or closed connection.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
+    /// Reads the final response to a request of this method.
+    ///
+    /// # Errors
+    /// A slow or closed connection, or an answer that is not HTTP/1.
+    pub fn read_response(&mut self, method: &str) -> io::Result<Response> {
+        read::response(&mut self.stream, method)
+    }
+}
