@@ -1,0 +1,57 @@
+//! Preconditions of a request against a stored answer (RFC 9110 §13, RFC 9111 §4.3.2).
+
+use crate::headers::{Fields, etag, http_date};
+use crate::time::Timestamp;
+
+/// Whether the client already has this answer, so that 304 suffices.
+///
+/// If-None-Match decides alone where it is present; If-Modified-Since otherwise (RFC 9110
+/// §13.2.2). Only for GET and HEAD with a stored status of 200.
+pub fn is_not_modified(
+    request: &(impl Fields + ?Sized),
+    stored: &(impl Fields + ?Sized),
+    now: Timestamp,
+) -> bool {
+    if request.first("if-none-match").is_some() {
+        let current = stored.first("etag").and_then(etag::ETag::parse);
+        return request
+            .values("if-none-match")
+            .any(|line| etag::none_match_names(line, current.as_ref()));
+    }
+    let date_of = |value: Option<&[u8]>| value.and_then(|v| http_date::parse(v, now));
+    let since = date_of(request.first("if-modified-since"));
+    // Without Last-Modified, Date says when it was surely unchanged (RFC 9111 §4.3.2).
+    let modified = date_of(stored.first("last-modified").or_else(|| stored.first("date")));
+    matches!((since, modified), (Some(since), Some(modified)) if modified <= since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
+    const OLD: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const NEW: &str = "Mon, 07 Nov 1994 08:49:37 GMT";
+
+    #[test]
+    fn if_none_match_decides_alone() {
+        let stored = [("etag", "\"a\""), ("last-modified", OLD)];
+        let not_modified = |request: &[(&str, &str)]| is_not_modified(request, &stored, NOW);
+        assert!(not_modified(&[("if-none-match", "\"b\", W/\"a\"")]));
+        assert!(not_modified(&[("if-none-match", "\"b\""), ("if-none-match", "\"a\"")]));
+        assert!(!not_modified(&[("if-none-match", "\"b\""), ("if-modified-since", NEW)]));
+        assert!(not_modified(&[("if-none-match", "*")]));
+    }
+
+    #[test]
+    fn if_modified_since_compares_with_last_modified_or_date() {
+        let not_modified = |since, stored: &[(&str, &str)]| {
+            is_not_modified(&[("if-modified-since", since)], stored, NOW)
+        };
+        assert!(not_modified(OLD, &[("last-modified", OLD)]));
+        assert!(!not_modified(OLD, &[("last-modified", NEW)]));
+        assert!(not_modified(NEW, &[("date", OLD)]));
+        assert!(!not_modified("nonsense", &[("last-modified", OLD)]));
+        assert!(!not_modified(NEW, &[]));
+    }
+}

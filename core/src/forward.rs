@@ -1,0 +1,79 @@
+//! Which fields travel on (RFC 9110 §7.6.1) and which are stored (RFC 9111 §3.1, §3.2).
+
+use crate::headers::{Fields, list};
+
+/// Whether a field belongs to one connection and never travels on: those that RFC 9110
+/// §7.6.1 lists. Fields named by Connection are besides: see [`connection_options`].
+pub fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-authentication-info"
+    )
+}
+
+/// The names that the Connection lines of a message declare to be hop-by-hop, as they stand.
+pub fn connection_options<'a>(
+    fields: &'a (impl Fields + ?Sized),
+) -> impl Iterator<Item = &'a [u8]> {
+    fields.values("connection").flat_map(list::members)
+}
+
+/// Whether a client's field could make an upstream answer for another URL, host or method
+/// than the one that is in the key; these never travel on (cache poisoning).
+pub fn is_unkeyed_override(name: &str) -> bool {
+    matches!(
+        name,
+        "x-forwarded-host"
+            | "x-forwarded-server"
+            | "x-forwarded-port"
+            | "x-forwarded-prefix"
+            | "x-forwarded-scheme"
+            | "x-forwarded-path"
+            | "x-original-url"
+            | "x-original-host"
+            | "x-original-uri"
+            | "x-rewrite-url"
+            | "x-host"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+            | "x-forwarded-ssl"
+            | "x-http-host-override"
+            | "forwarded"
+    )
+}
+
+/// Whether a field of an answer belongs to one exchange, so that it is not stored (RFC 9111
+/// §3.1): the verdict of a limiter, and what each hop says anew.
+pub fn is_never_stored(name: &str) -> bool {
+    is_hop_by_hop(name)
+        || matches!(
+            name,
+            "ratelimit"
+                | "ratelimit-policy"
+                | "x-ratelimit-limit"
+                | "x-ratelimit-remaining"
+                | "x-ratelimit-reset"
+                | "age"
+                | "x-cache"
+        )
+}
+
+/// Whether a 304 leaves a stored field as it is (RFC 9111 §3.2): what describes the stored
+/// bytes, which did not travel again.
+pub fn is_kept_on_update(name: &str) -> bool {
+    is_never_stored(name)
+        || matches!(
+            name,
+            "content-length" | "content-encoding" | "content-range" | "content-type" | "set-cookie"
+        )
+}

@@ -1,0 +1,60 @@
+//! The fields of a message, whatever holds them, and one file for each field
+//! that Tidegate reads or writes.
+
+pub mod cache_control;
+pub mod cache_status;
+pub mod etag;
+pub mod http_date;
+pub mod list;
+pub mod rate_limit;
+pub mod vary;
+
+pub use cache_control::{RequestDirectives, ResponseDirectives};
+pub use cache_status::CacheStatus;
+pub use vary::Vary;
+
+/// The header section of a message, to be read.
+///
+/// Implemented for slices of pairs, and for `http::HeaderMap` with the feature `http`.
+pub trait Fields {
+    /// Every field line in its order: the name in lower case, and the raw value.
+    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])>;
+
+    /// The values of all lines named `name` (in lower case), in their order.
+    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.lines().filter(move |(n, _)| *n == name).map(|(_, value)| value)
+    }
+
+    /// The value of the first line named `name` (in lower case).
+    fn first<'a>(&'a self, name: &str) -> Option<&'a [u8]> {
+        self.values(name).next()
+    }
+}
+
+/// The header section of a message, to be changed.
+pub trait FieldsMut {
+    /// Puts one line in place of all lines named `name` (in lower case).
+    fn set(&mut self, name: &'static str, value: &str);
+    /// Adds one line behind those named `name`.
+    fn append(&mut self, name: &'static str, value: &str);
+    /// Takes all lines named `name` away.
+    fn remove(&mut self, name: &'static str);
+}
+
+impl<N: AsRef<str>, V: AsRef<[u8]>> Fields for [(N, V)] {
+    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+}
+
+impl<N: AsRef<str>, V: AsRef<[u8]>, const LEN: usize> Fields for [(N, V); LEN] {
+    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.as_slice().lines()
+    }
+}
+
+impl<N: AsRef<str>, V: AsRef<[u8]>> Fields for alloc::vec::Vec<(N, V)> {
+    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.as_slice().lines()
+    }
+}

@@ -1,0 +1,186 @@
+//! Cache-Status (RFC 9211): what this hop did with the request, and why.
+
+use core::fmt::{self, Write};
+use core::time::Duration;
+
+/// One member of a Cache-Status field; its `Display` is what goes on the wire.
+///
+/// Each hop appends its member behind those of the hops nearer to the origin (§2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheStatus<'a> {
+    /// The name of this cache: [`crate::Tier::cache_name`].
+    pub cache: &'static str,
+    /// Whether the stored answer served, or why the request went forward.
+    pub outcome: Outcome,
+    /// The key for people to read, where the policy gives the route one.
+    pub key: Option<&'a str>,
+    /// Why, in a word that logs, metrics and `explain` share.
+    pub detail: Option<&'static str>,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The stored answer served.
+    Hit {
+        /// How long it stays fresh.
+        ttl: Ttl,
+    },
+    /// The request went towards the origin.
+    Forward {
+        /// Why.
+        why: Fwd,
+        /// The status that the next hop answered with, if it answered.
+        status: Option<u16>,
+        /// How long the answer stays fresh, when it was stored.
+        stored: Option<Ttl>,
+    },
+    /// This hop answered by itself: a refusal, a health check, a page of its own.
+    Generated,
+}
+
+/// Seconds of freshness left; negative when stale (RFC 9211 §2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ttl(pub i64);
+
+impl Ttl {
+    /// Fresh for `left`, in whole seconds.
+    pub fn fresh(left: Duration) -> Self {
+        Self(i64::try_from(left.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// Stale for `past`, in whole seconds.
+    pub fn stale(past: Duration) -> Self {
+        Self(-Self::fresh(past).0)
+    }
+}
+
+/// Why a request went forward (RFC 9211 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fwd {
+    /// The policy says not to use the cache here.
+    Bypass,
+    /// The method is not one that a stored answer may serve.
+    Method,
+    /// Nothing is stored under this key.
+    UriMiss,
+    /// Something is, but chosen by other request fields.
+    VaryMiss,
+    /// Something is, but the request's own directives rule it out.
+    Request,
+    /// Something is, but it is stale.
+    Stale,
+    /// A part is, but not the one asked for.
+    Partial,
+}
+
+impl Fwd {
+    /// The token of RFC 9211 §2.2.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Request => "request",
+            Self::Stale => "stale",
+            Self::Partial => "partial",
+        }
+    }
+}
+
+impl Outcome {
+    /// The word for `X-Cache`, in the spelling people grep for (C3).
+    pub const fn x_cache(self) -> &'static str {
+        match self {
+            Self::Hit { ttl: Ttl(..0) } => "STALE",
+            Self::Hit { .. } => "HIT",
+            Self::Forward { why: Fwd::Bypass | Fwd::Method, .. } => "BYPASS",
+            Self::Forward { why: Fwd::Stale | Fwd::Request, status: Some(304), .. } => {
+                "REVALIDATED"
+            }
+            Self::Forward { .. } => "MISS",
+            Self::Generated => "NONE",
+        }
+    }
+}
+
+impl fmt::Display for CacheStatus<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.cache)?;
+        match self.outcome {
+            Outcome::Hit { ttl } => write!(f, "; hit; ttl={}", ttl.0)?,
+            Outcome::Forward { why, status, stored } => {
+                write!(f, "; fwd={}", why.as_str())?;
+                if let Some(status) = status {
+                    write!(f, "; fwd-status={status}")?;
+                }
+                if let Some(ttl) = stored {
+                    write!(f, "; stored; ttl={}", ttl.0)?;
+                }
+            }
+            Outcome::Generated => {}
+        }
+        if let Some(key) = self.key {
+            f.write_str("; key=")?;
+            quoted(f, key)?;
+        }
+        if let Some(detail) = self.detail {
+            write!(f, "; detail={detail}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A structured-field String (RFC 9651 §3.3.3): what it cannot hold is percent-encoded.
+fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_char('"')?;
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => write!(f, "\\{}", char::from(byte))?,
+            b' '..=b'~' => f.write_char(char::from(byte))?,
+            _ => write!(f, "%{byte:02X}")?,
+        }
+    }
+    f.write_char('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn members_read_as_the_rfc_writes_them() {
+        let mut status = CacheStatus {
+            cache: "tidegate-origin",
+            outcome: Outcome::Hit { ttl: Ttl(299) },
+            key: Some("plugins:list"),
+            detail: None,
+        };
+        assert_eq!(status.to_string(), r#"tidegate-origin; hit; ttl=299; key="plugins:list""#);
+
+        status.key = None;
+        status.outcome =
+            Outcome::Forward { why: Fwd::UriMiss, status: Some(200), stored: Some(Ttl(300)) };
+        assert_eq!(
+            status.to_string(),
+            "tidegate-origin; fwd=uri-miss; fwd-status=200; stored; ttl=300"
+        );
+
+        status.outcome = Outcome::Forward { why: Fwd::Bypass, status: None, stored: None };
+        status.detail = Some("policy");
+        assert_eq!(status.to_string(), "tidegate-origin; fwd=bypass; detail=policy");
+    }
+
+    #[test]
+    fn a_key_cannot_break_out_of_its_string() {
+        let status = CacheStatus {
+            cache: "c",
+            outcome: Outcome::Generated,
+            key: Some("a\"; hit\\\r\nü"),
+            detail: None,
+        };
+        assert_eq!(status.to_string(), r#"c; key="a\"; hit\\%0D%0A%C3%BC""#);
+    }
+}

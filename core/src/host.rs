@@ -1,0 +1,134 @@
+//! The host that a request is for (RFC 9110 §4.2.3, §7.2): part of every key.
+
+use alloc::borrow::Cow;
+use core::fmt;
+
+/// `http` or `https`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `http`, port 80.
+    Http,
+    /// `https`, port 443.
+    Https,
+}
+
+impl Scheme {
+    /// The scheme as it stands in a URI.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    const fn default_port(self) -> &'static str {
+        match self {
+            Self::Http => ":80",
+            Self::Https => ":443",
+        }
+    }
+}
+
+/// A host with its port, in lower case, without the port that its scheme implies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host<'a>(Cow<'a, str>);
+
+/// A Host field that names no host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadHost;
+
+impl fmt::Display for BadHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the Host field is missing, repeated or malformed")
+    }
+}
+
+impl core::error::Error for BadHost {}
+
+impl<'a> Host<'a> {
+    /// Reads a Host field or the authority of a URI; user information is refused.
+    pub fn parse(text: &'a str, scheme: Scheme) -> Result<Self, BadHost> {
+        let text = text.strip_suffix(scheme.default_port()).unwrap_or(text);
+        let (name, port) = split_port(text)?;
+        let is_port =
+            |port: &str| port.parse::<u16>().is_ok() && port.bytes().all(|b| b.is_ascii_digit());
+        if !is_name(name) || !port.is_none_or(is_port) {
+            return Err(BadHost);
+        }
+        Ok(Self(match text.bytes().any(|b| b.is_ascii_uppercase()) {
+            true => Cow::Owned(text.to_ascii_lowercase()),
+            false => Cow::Borrowed(text),
+        }))
+    }
+
+    /// `host` or `host:port`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The host without its port, which is what routes match by.
+    pub fn name(&self) -> &str {
+        split_port(&self.0).map_or(&self.0, |(name, _)| name)
+    }
+}
+
+/// Splits `name[:port]`, where the name may be an IPv6 literal in brackets.
+fn split_port(text: &str) -> Result<(&str, Option<&str>), BadHost> {
+    let name_end = match text.strip_prefix('[') {
+        Some(literal) => literal.find(']').ok_or(BadHost)? + 2,
+        None => text.find(':').unwrap_or(text.len()),
+    };
+    match text.split_at(name_end) {
+        (name, "") => Ok((name, None)),
+        (name, port) => Ok((name, Some(port.strip_prefix(':').ok_or(BadHost)?))),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    if let Some(literal) = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
+        return literal.parse::<core::net::Ipv6Addr>().is_ok();
+    }
+    // Registered names as they are used: what DNS and container names hold.
+    !name.is_empty()
+        && name.len() <= 255
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_and_default_port_do_not_matter() {
+        for (text, scheme) in [
+            ("Example.COM", Scheme::Http),
+            ("example.com:80", Scheme::Http),
+            ("example.com:443", Scheme::Https),
+        ] {
+            assert_eq!(Host::parse(text, scheme).unwrap().as_str(), "example.com");
+        }
+        assert_eq!(Host::parse("a:443", Scheme::Http).unwrap().as_str(), "a:443");
+    }
+
+    #[test]
+    fn the_name_goes_without_its_port() {
+        for (text, name) in [
+            ("a.b:8080", "a.b"),
+            ("[::1]:8080", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("127.0.0.1", "127.0.0.1"),
+        ] {
+            assert_eq!(Host::parse(text, Scheme::Https).unwrap().name(), name);
+        }
+    }
+
+    #[test]
+    fn what_names_no_host_is_refused() {
+        for text in [
+            "", ":80", "a b", "a/b", "user@a", "a:b", "a:99999", "a:+1", "[::1", "[x]", "[::1]x",
+            "a:1:2", "é",
+        ] {
+            assert_eq!(Host::parse(text, Scheme::Https), Err(BadHost), "{text}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The cache key: which requests one stored answer suits (RFC 9111 §2, §4.1).
+//!
+//! Scheme, host and path are always in it. Every part stands behind its kind and its length,
+//! so that no two different requests share a key by running together.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::headers::{Fields, list};
+use crate::identity::Identity;
+use crate::request::Request;
+
+/// What is in the key besides scheme, host and path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRule {
+    /// Which parts of the query.
+    #[serde(default)]
+    pub query: QueryRule,
+    /// Parameters in any order are the same query.
+    #[serde(default)]
+    pub sort_query: bool,
+    /// Request fields, by lower-case name, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<String>,
+    /// Who asks.
+    #[serde(default)]
+    pub identity: bool,
+}
+
+/// Which query parameters tell one answer from another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueryRule {
+    /// All.
+    #[default]
+    All,
+    /// None: the query is ignored.
+    None,
+    /// These alone.
+    Only(Vec<String>),
+    /// All but these.
+    Except(Vec<String>),
+}
+
+impl KeyRule {
+    /// Nothing but what every key has: scheme, host, path and the whole query.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What identifies an answer. Injective: equal keys come from requests that the policy calls
+/// the same. `Display` shows it to people.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CacheKey(Box<[u8]>);
+
+const SCHEME: u8 = b's';
+const HOST: u8 = b'h';
+const PATH: u8 = b'p';
+const QUERY: u8 = b'q';
+const FIELD: u8 = b'f';
+const IDENTITY: u8 = b'i';
+
+impl CacheKey {
+    /// The key of `request` under `rule`. Linear in its length; one allocation, or three
+    /// when the query is filtered or sorted.
+    pub fn of<F: Fields + ?Sized>(
+        rule: &KeyRule,
+        request: &Request<'_, F>,
+        identity: &Identity,
+    ) -> Self {
+        let (path, query) = (request.target.path(), request.target.query());
+        let length = 64 + request.host.as_str().len() + path.len() + query.map_or(0, str::len);
+        let mut key = Vec::with_capacity(length);
+        put(&mut key, SCHEME, request.scheme.as_str().as_bytes());
+        put(&mut key, HOST, request.host.as_str().as_bytes());
+        put(&mut key, PATH, path.as_bytes());
+        if let Some(query) = query {
+            rule.put_query(&mut key, query);
+        }
+        for name in &rule.headers {
+            put_field(&mut key, name, request.fields);
+        }
+        if rule.identity {
+            match identity {
+                Identity::Anonymous => put(&mut key, IDENTITY, b"a"),
+                Identity::Opaque(hash) => put(&mut key, IDENTITY, hash.as_bytes()),
+                Identity::Verified(user) => {
+                    put(&mut key, IDENTITY, b"v");
+                    put(&mut key, IDENTITY, user.as_bytes());
+                }
+            }
+        }
+        Self(key.into())
+    }
+
+    /// The key as bytes, to be stored or hashed.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The parts with their kinds, in their order.
+    fn parts(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        let mut rest = &*self.0;
+        core::iter::from_fn(move || {
+            let (&kind, behind) = rest.split_first()?;
+            let (length, behind) = behind.split_first_chunk::<4>()?;
+            let (part, behind) = behind.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+            rest = behind;
+            Some((kind, part))
+        })
+    }
+}
+
+impl KeyRule {
+    fn put_query(&self, key: &mut Vec<u8>, query: &str) {
+        if self.query == QueryRule::All && !self.sort_query {
+            return put(key, QUERY, query.as_bytes());
+        }
+        let name =
+            |parameter: &str| -> String { parameter.split('=').next().unwrap_or_default().into() };
+        let counts = |parameter: &&str| match &self.query {
+            QueryRule::All => true,
+            QueryRule::None => false,
+            QueryRule::Only(names) => names.contains(&name(parameter)),
+            QueryRule::Except(names) => !names.contains(&name(parameter)),
+        };
+        let mut parameters: Vec<&str> = query.split('&').filter(counts).collect();
+        if parameters.is_empty() {
+            return;
+        }
+        if self.sort_query {
+            // Stable and by name alone: `a=1&a=2` may differ from `a=2&a=1`.
+            parameters.sort_by_key(|parameter| name(parameter));
+        }
+        put(key, QUERY, parameters.join("&").as_bytes());
+    }
+}
+
+/// All values of a request field; an absent one differs from an empty one.
+fn put_field<F: Fields + ?Sized>(key: &mut Vec<u8>, name: &str, fields: &F) {
+    put(key, FIELD, name.as_bytes());
+    for member in fields
+        .values(name)
+        .flat_map(|line| list::members(line).chain(line.is_empty().then_some(line)))
+    {
+        put(key, b'v', member);
+    }
+}
+
+fn put(key: &mut Vec<u8>, kind: u8, part: &[u8]) {
+    key.push(kind);
+    key.extend_from_slice(&(part.len() as u32).to_be_bytes());
+    key.extend_from_slice(part);
+}
+
+impl fmt::Display for CacheKey {
+    /// `https://host/path?query`, then `[field: value]` for what else is in it; the
+    /// identity shows as its kind alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (kind, part) in self.parts() {
+            let text = alloc::string::String::from_utf8_lossy(part);
+            match kind {
+                SCHEME => write!(f, "{text}://")?,
+                HOST | PATH => f.write_str(&text)?,
+                QUERY => write!(f, "?{text}")?,
+                FIELD => write!(f, " [{text}]")?,
+                IDENTITY if part == b"a" => f.write_str(" [anonymous]")?,
+                IDENTITY if part == b"v" => f.write_str(" [user]")?,
+                IDENTITY if part.len() == 32 => f.write_str(" [credential]")?,
+                IDENTITY => {}
+                _ => write!(f, "={text}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for CacheKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CacheKey({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Host, Scheme};
+    use crate::identity::CredentialHash;
+    use crate::method::Method;
+    use crate::target::Target;
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    fn key_for(
+        rule: &KeyRule,
+        host: &str,
+        target: &str,
+        fields: &[(&str, &str)],
+        who: &Identity,
+    ) -> CacheKey {
+        let host = Host::parse(host, Scheme::Https).unwrap();
+        let target = Target::parse(target).unwrap();
+        CacheKey::of(rule, &Request::read(Method::Get, Scheme::Https, &host, &target, fields), who)
+    }
+
+    fn key(rule: &KeyRule, target: &str) -> CacheKey {
+        key_for(rule, "a.example", target, &[], &Identity::Anonymous)
+    }
+
+    #[test]
+    fn c2_the_key_keeps_host_path_and_the_query_that_matters() {
+        let rule = KeyRule::default();
+        assert_eq!(key(&rule, "/x?b=1&a=2").to_string(), "https://a.example/x?b=1&a=2");
+        assert_ne!(key(&rule, "/x"), key(&rule, "/x?"));
+        let none = Identity::Anonymous;
+        assert_ne!(key_for(&rule, "a", "/x", &[], &none), key_for(&rule, "b", "/x", &[], &none));
+
+        let only = KeyRule { query: QueryRule::Only(vec!["a".into()]), ..KeyRule::default() };
+        assert_eq!(key(&only, "/x?b=1&a=2"), key(&only, "/x?a=2"));
+        assert_eq!(key(&only, "/x?b=1"), key(&only, "/x"));
+        let except = KeyRule { query: QueryRule::Except(vec!["utm".into()]), ..KeyRule::default() };
+        assert_eq!(key(&except, "/x?utm=1&a=2"), key(&except, "/x?a=2"));
+        let sorted = KeyRule { sort_query: true, ..KeyRule::default() };
+        assert_eq!(key(&sorted, "/x?b=1&a=2"), key(&sorted, "/x?a=2&b=1"));
+        assert_ne!(key(&sorted, "/x?a=1&a=2"), key(&sorted, "/x?a=2&a=1"));
+    }
+
+    #[test]
+    fn path_and_query_never_run_together() {
+        let rule = KeyRule::default();
+        assert_ne!(key(&rule, "/x%3Fa=1"), key(&rule, "/x?a=1"));
+        assert_ne!(
+            key_for(&rule, "a", "/bc", &[], &Identity::Anonymous),
+            key_for(&rule, "ab", "/c", &[], &Identity::Anonymous)
+        );
+    }
+
+    #[test]
+    fn identities_of_every_kind_stay_apart() {
+        let rule = KeyRule { identity: true, ..KeyRule::default() };
+        let opaque = |credential: &str| Identity::Opaque(CredentialHash::of(credential.as_bytes()));
+        let who = [
+            Identity::Anonymous,
+            opaque("Bearer a"),
+            opaque("Bearer b"),
+            Identity::Verified("a".into()),
+            Identity::Verified("anonymous".into()),
+        ];
+        for (i, one) in who.iter().enumerate() {
+            for two in &who[i + 1..] {
+                assert_ne!(key_for(&rule, "h", "/", &[], one), key_for(&rule, "h", "/", &[], two));
+            }
+        }
+        let shown = key_for(&rule, "h", "/", &[], &who[1]).to_string();
+        assert_eq!(shown, "https://h/ [credential]");
+    }
+
+    #[test]
+    fn request_fields_count_when_the_rule_names_them() {
+        let rule = KeyRule { headers: vec!["accept-language".into()], ..KeyRule::default() };
+        let with = |fields: &[(&str, &str)]| key_for(&rule, "h", "/", fields, &Identity::Anonymous);
+        assert_ne!(with(&[]), with(&[("accept-language", "")]));
+        assert_ne!(with(&[("accept-language", "de")]), with(&[("accept-language", "en")]));
+        assert_eq!(
+            with(&[("accept-language", "de,en")]),
+            with(&[("accept-language", "de"), ("accept-language", "en")])
+        );
+    }
+}

@@ -1,0 +1,380 @@
+//! The policy: one typed model, the same on every tier.
+//!
+//! People write it as TOML ([`crate::document`], feature `toml`); programs carry it as
+//! canonical JSON, in which presets are expanded, values from the environment are filled in
+//! and every reference is known to hold.
+
+pub mod pattern;
+pub mod plan;
+mod route_table;
+pub mod template;
+pub mod units;
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use pattern::Pattern;
+pub use plan::{Bypass, Plan};
+pub use template::Template;
+
+use crate::headers::Fields;
+use crate::identity::{CredentialHash, Identity};
+use crate::rate::Limit;
+use crate::rule::CacheRule;
+use route_table::RouteTable;
+
+/// The version of the policy language that this crate reads.
+pub const SCHEMA: u32 = 1;
+
+/// Everything a Tidegate decides by. Immutable once built.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    model: Model,
+    table: RouteTable,
+}
+
+/// What a policy says: the canonical form, ready to be written as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The version of the policy language: [`SCHEMA`].
+    pub schema: u32,
+    /// What the shim alone needs.
+    #[serde(default)]
+    pub shim: Shim,
+    /// How to find out who asks.
+    #[serde(default)]
+    pub identity: IdentityRule,
+    /// Groups of servers by name.
+    #[serde(default)]
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// The limits that routes refer to by position.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+    /// The routes, in the order of the file.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+}
+
+/// What the shim alone needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shim {
+    /// The address to listen on, `host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Who may name the client in forwarding fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// A block of addresses, `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Network {
+    address: core::net::IpAddr,
+    prefix: u8,
+}
+
+/// How to find out who asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityRule {
+    /// The request field, in lower case, whose value is an opaque credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+    /// The request field, in lower case, in which a trusted proxy names the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_header: Option<String>,
+}
+
+/// A group of servers that answer alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// Their addresses, `host:port`.
+    pub servers: Vec<String>,
+}
+
+/// What one kind of request is and how it is treated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The name for logs and `explain`.
+    pub name: String,
+    /// Which paths it matches.
+    pub pattern: Pattern,
+    /// Which hosts, in lower case, without port; all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Where the shim fetches from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// Positions in [`Model::limits`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<usize>,
+    /// The key as people read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_name: Option<Template>,
+    /// Caching at the edge; none is bypass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge: Option<CacheRule>,
+    /// Caching at the origin; none is bypass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<CacheRule>,
+    /// What browsers are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<BrowserRule>,
+}
+
+/// What browsers are told where the origin does not protect the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrowserRule {
+    /// The Cache-Control field.
+    pub cache_control: String,
+}
+
+/// Where a decision is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// At the CDN, in the worker.
+    Edge,
+    /// On the origin's machine, in the shim.
+    Origin,
+}
+
+impl Tier {
+    /// The name in the policy.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Edge => "edge",
+            Self::Origin => "origin",
+        }
+    }
+
+    /// The name of this hop in Cache-Status.
+    pub const fn cache_name(self) -> &'static str {
+        match self {
+            Self::Edge => "tidegate-edge",
+            Self::Origin => "tidegate-origin",
+        }
+    }
+}
+
+/// Text that does not mean what it should, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// Why a canonical policy was refused.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// It is not the JSON of a policy.
+    Json(serde_json::Error),
+    /// It is written for another version of the policy language.
+    Schema(u32),
+    /// A route refers to a limit that is not there.
+    UnknownLimit(String),
+}
+
+impl Policy {
+    /// Builds the policy from its model.
+    pub fn new(model: Model) -> Result<Self, LoadError> {
+        if model.schema != SCHEMA {
+            return Err(LoadError::Schema(model.schema));
+        }
+        if let Some(route) =
+            model.routes.iter().find(|r| r.limits.iter().any(|at| *at >= model.limits.len()))
+        {
+            return Err(LoadError::UnknownLimit(route.name.clone()));
+        }
+        // Routes with hosts are the more particular ones, so they are tried first.
+        let mut order: Vec<usize> = (0..model.routes.len()).collect();
+        order.sort_by_key(|at| model.routes[*at].hosts.is_empty());
+        let table = RouteTable::build(order.into_iter().map(|at| (at, &model.routes[at].pattern)));
+        Ok(Self { model, table })
+    }
+
+    /// Reads the canonical JSON.
+    pub fn from_json(json: &str) -> Result<Self, LoadError> {
+        Self::new(serde_json::from_str(json).map_err(LoadError::Json)?)
+    }
+
+    /// Writes the canonical JSON: the same policy always gives the same bytes.
+    pub fn to_json(&self) -> String {
+        // A model holds only strings, numbers and lists of them, which all serialise.
+        serde_json::to_string(&self.model).unwrap_or_default()
+    }
+
+    /// The first 16 hexadecimal digits of the SHA-256 of the canonical JSON: tells whether
+    /// two tiers run the same policy.
+    pub fn hash(&self) -> String {
+        let digest = Sha256::digest(self.to_json());
+        digest.iter().take(8).map(|byte| alloc::format!("{byte:02x}")).collect()
+    }
+
+    /// What the policy says.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Who asks, as far as the request's fields tell. `trusted` says whether they come from a
+    /// proxy that may name the user.
+    pub fn identify(&self, fields: &(impl Fields + ?Sized), trusted: bool) -> Identity {
+        let rule = &self.model.identity;
+        let value =
+            |name: &Option<String>| fields.first(name.as_deref()?).filter(|v| !v.is_empty());
+        if let Some(user) = value(&rule.trusted_header).filter(|_| trusted) {
+            return Identity::Verified(String::from_utf8_lossy(user).into_owned());
+        }
+        match value(&rule.credential) {
+            Some(credential) => Identity::Opaque(CredentialHash::of(credential)),
+            None => Identity::Anonymous,
+        }
+    }
+}
+
+impl Route {
+    /// The cache rule on a tier; `None` is bypass.
+    pub fn cache_rule(&self, tier: Tier) -> Option<&CacheRule> {
+        match tier {
+            Tier::Edge => self.edge.as_ref(),
+            Tier::Origin => self.origin.as_ref(),
+        }
+    }
+}
+
+impl Network {
+    /// Reads `address` or `address/prefix`.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let bad = || {
+            Malformed::new(
+                alloc::format!("`{text}` is no block of addresses"),
+                "write an address or a block, like `127.0.0.1`, `10.0.0.0/8` or `fd00::/8`",
+            )
+        };
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: core::net::IpAddr = address.trim().parse().map_err(|_| bad())?;
+        let whole = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(whole), |p| p.trim().parse()).map_err(|_| bad())?;
+        if prefix > whole {
+            return Err(bad());
+        }
+        Ok(Self { address, prefix })
+    }
+
+    /// Whether `address` lies in this block; IPv4 mapped into IPv6 counts as IPv4.
+    pub fn contains(&self, address: core::net::IpAddr) -> bool {
+        use core::net::IpAddr::{V4, V6};
+        match (self.address, address.to_canonical()) {
+            (V4(block), V4(address)) => {
+                let differs = u32::from(block) ^ u32::from(address);
+                differs.checked_shr(32 - u32::from(self.prefix)).unwrap_or(0) == 0
+            }
+            (V6(block), V6(address)) => {
+                let differs = u128::from(block) ^ u128::from(address);
+                differs.checked_shr(128 - u32::from(self.prefix)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = Malformed;
+
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Network> for String {
+    fn from(network: Network) -> Self {
+        alloc::format!("{}/{}", network.address, network.prefix)
+    }
+}
+
+impl Malformed {
+    /// What is wrong, and what to do about it.
+    pub fn new<'a>(message: impl Into<Cow<'a, str>>, hint: impl Into<Cow<'a, str>>) -> Self {
+        Self { message: message.into().into_owned(), hint: hint.into().into_owned() }
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.message, self.hint)
+    }
+}
+
+impl core::error::Error for Malformed {}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => write!(f, "not the canonical JSON of a policy: {error}"),
+            Self::Schema(found) => {
+                write!(f, "the policy has schema {found}; this program reads {SCHEMA}")
+            }
+            Self::UnknownLimit(route) => {
+                write!(f, "the route `{route}` refers to a limit that is not there")
+            }
+        }
+    }
+}
+
+impl core::error::Error for LoadError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_its_addresses_alone() {
+        let holds = |network: &str, address: &str| {
+            Network::parse(network).unwrap().contains(address.parse().unwrap())
+        };
+        assert!(holds("10.0.0.0/8", "10.255.1.2"));
+        assert!(!holds("10.0.0.0/8", "11.0.0.0"));
+        assert!(holds("127.0.0.1", "127.0.0.1") && !holds("127.0.0.1", "127.0.0.2"));
+        assert!(holds("127.0.0.1", "::ffff:127.0.0.1"));
+        assert!(holds("0.0.0.0/0", "1.2.3.4") && !holds("0.0.0.0/0", "::1"));
+        assert!(holds("fd00::/8", "fdff::1") && !holds("fd00::/8", "fe00::1"));
+        for text in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "x/8"] {
+            assert!(Network::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_header_names_the_user_only_when_a_trusted_proxy_wrote_it() {
+        let policy = Policy::from_json(
+            r#"{"schema":1,"identity":{"credential":"authorization","trusted_header":"x-user"}}"#,
+        )
+        .unwrap();
+        let fields = [("x-user", "ada"), ("authorization", "Bearer t")];
+        assert_eq!(policy.identify(&fields, true), Identity::Verified("ada".into()));
+        let opaque = Identity::Opaque(CredentialHash::of(b"Bearer t"));
+        assert_eq!(policy.identify(&fields, false), opaque);
+        assert_eq!(policy.identify(&fields[..0], true), Identity::Anonymous);
+    }
+
+    #[test]
+    fn another_schema_is_refused() {
+        assert!(matches!(Policy::from_json(r#"{"schema":2}"#), Err(LoadError::Schema(2))));
+    }
+}

@@ -1,0 +1,120 @@
+//! Which route is this, and what does its policy say on this tier?
+
+use alloc::string::String;
+
+use super::{BrowserRule, Policy, Route, Tier};
+use crate::headers::Fields;
+use crate::headers::cache_status::Fwd;
+use crate::identity::Identity;
+use crate::rate::Limit;
+use crate::request::Request;
+use crate::rule::CacheRule;
+use crate::target::Ambiguity;
+
+/// What the policy says about one request on one tier.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'p> {
+    policy: &'p Policy,
+    /// The tier.
+    pub tier: Tier,
+    /// The route; `None` when no pattern matches.
+    pub route: Option<&'p Route>,
+    /// The rule to cache by, or why the cache is left out.
+    pub cache: Result<&'p CacheRule, Bypass>,
+}
+
+/// Why the cache is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Bypass {
+    /// The route's policy says so for this tier.
+    Policy,
+    /// No route matches.
+    NoRoute,
+    /// The method is not answered from a cache (RFC 9111 §4).
+    Method,
+    /// A GET with content: what it means is the application's alone (RFC 9110 §9.3.1).
+    RequestBody,
+    /// The connection is to become another protocol.
+    Upgrade,
+    /// Servers may disagree about which resource this is.
+    Ambiguous(Ambiguity),
+}
+
+impl Bypass {
+    /// The token for Cache-Status.
+    pub const fn fwd(self) -> Fwd {
+        match self {
+            Self::Method => Fwd::Method,
+            _ => Fwd::Bypass,
+        }
+    }
+
+    /// The word for logs, Cache-Status and `explain`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::NoRoute => "no-route",
+            Self::Method => "method",
+            Self::RequestBody => "request-body",
+            Self::Upgrade => "upgrade",
+            Self::Ambiguous(ambiguity) => ambiguity.as_str(),
+        }
+    }
+}
+
+impl Policy {
+    /// Says what this policy has to say about `request` on `tier`. Grows with the length of
+    /// the path and the logarithm of the routes; allocates nothing.
+    pub fn plan<F: Fields + ?Sized>(&self, tier: Tier, request: &Request<'_, F>) -> Plan<'_> {
+        let host = request.host.name();
+        let routes = &self.model.routes;
+        let suits = |at: usize| {
+            let hosts = &routes[at].hosts;
+            hosts.is_empty() || hosts.iter().any(|h| h == host)
+        };
+        let route = self.table.find(request.target.route_path(), &suits).map(|at| &routes[at]);
+        let cache = match route {
+            None => Err(Bypass::NoRoute),
+            Some(route) => route.cache_rule(tier).ok_or(Bypass::Policy),
+        };
+        let cache = cache.and_then(|rule| suits_cache(request).map(|()| rule));
+        Plan { policy: self, tier, route, cache }
+    }
+}
+
+/// Whether a cache may answer such a request at all.
+fn suits_cache<F: Fields + ?Sized>(request: &Request<'_, F>) -> Result<(), Bypass> {
+    match request.target.ambiguity() {
+        Some(ambiguity) => Err(Bypass::Ambiguous(ambiguity)),
+        None if !request.method.is_answered_from_cache() => Err(Bypass::Method),
+        None if request.is_upgrade => Err(Bypass::Upgrade),
+        None if request.has_body => Err(Bypass::RequestBody),
+        None => Ok(()),
+    }
+}
+
+impl<'p> Plan<'p> {
+    /// The limits that the request must pass, in their order.
+    pub fn limits(&self) -> impl Iterator<Item = &'p Limit> + use<'p> {
+        let limits = &self.policy.model.limits;
+        self.route.into_iter().flat_map(|route| &route.limits).filter_map(|at| limits.get(*at))
+    }
+
+    /// What browsers are told.
+    pub fn browser(&self) -> Option<&'p BrowserRule> {
+        self.route?.browser.as_ref()
+    }
+
+    /// The key as people read it, where the policy names one and a cache is used:
+    /// `team:42:plugins:~1a2b3c4d`.
+    pub fn key_name<F: Fields + ?Sized>(
+        &self,
+        request: &Request<'_, F>,
+        who: &Identity,
+    ) -> Option<String> {
+        let route = self.route.filter(|_| self.cache.is_ok())?;
+        let path = request.target.path();
+        Some(route.key_name.as_ref()?.fill(who, |name| route.pattern.parameter(name, path)))
+    }
+}

@@ -1,0 +1,129 @@
+//! Names with places to fill in: `team:{id}:plugins:{user}`.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+use serde::{Deserialize, Serialize};
+
+use super::Malformed;
+
+/// A display name for keys and tags. `{user}` is the identity, any other name a parameter
+/// of the route's pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Template {
+    text: Box<str>,
+    parts: Box<[Part]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(Box<str>),
+    User,
+    Parameter(Box<str>),
+}
+
+impl Template {
+    /// Reads a template.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        if text.is_empty() || !text.bytes().all(|b| matches!(b, b'!'..=b'~') && b != b',') {
+            return Err(Malformed::new(
+                "a name has printable ASCII characters, no spaces and no commas",
+                "tags travel in comma-separated header fields",
+            ));
+        }
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once('{') {
+            let (name, behind) = behind.split_once('}').ok_or_else(|| {
+                Malformed::new("`{` has no `}`", format!("close it: `{{{behind}}}`"))
+            })?;
+            if !before.is_empty() {
+                parts.push(Part::Text(before.into()));
+            }
+            parts.push(match name {
+                "user" => Part::User,
+                _ => Part::Parameter(name.into()),
+            });
+            rest = behind;
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest.into()));
+        }
+        Ok(Self { text: text.into(), parts: parts.into() })
+    }
+
+    /// The template as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether `{user}` stands in it, so that what it names belongs to one identity.
+    pub fn names_user(&self) -> bool {
+        self.parts.contains(&Part::User)
+    }
+
+    /// The parameters that stand in it, without `{user}`.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Parameter(name) => Some(&**name),
+            _ => None,
+        })
+    }
+
+    /// Fills the places in. What stands for a parameter is taken as it is in the path.
+    pub fn fill<'a>(
+        &self,
+        user: &dyn fmt::Display,
+        parameter: impl Fn(&str) -> Option<&'a str>,
+    ) -> String {
+        let mut name = String::with_capacity(self.text.len() + 16);
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => name.push_str(text),
+                // Writing to a String does not fail.
+                Part::User => drop(write!(name, "{user}")),
+                Part::Parameter(place) => name.push_str(parameter(place).unwrap_or_default()),
+            }
+        }
+        name
+    }
+}
+
+impl TryFrom<String> for Template {
+    type Error = Malformed;
+
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Template> for String {
+    fn from(template: Template) -> Self {
+        template.text.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_filled_in() {
+        let template = Template::parse("team:{id}:plugins:{user}").unwrap();
+        assert!(template.names_user());
+        assert!(template.parameters().eq(["id"]));
+        let name = template.fill(&"ada", |name| (name == "id").then_some("42"));
+        assert_eq!(name, "team:42:plugins:ada");
+    }
+
+    #[test]
+    fn what_no_header_could_carry_is_refused() {
+        for text in ["", "a b", "a,b", "a{b", "ü", "a\r\nb"] {
+            assert!(Template::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Which fields leave with an answer, on every tier alike.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt::Write;
+use core::time::Duration;
+
+use crate::headers::cache_status::{CacheStatus, Fwd, Outcome, Ttl};
+use crate::headers::rate_limit::{RateLimit, RateLimitPolicy};
+use crate::headers::{FieldsMut, ResponseDirectives};
+use crate::policy::{Plan, Tier};
+use crate::rate::{Admission, Limit};
+use crate::reuse::ForwardReason;
+use crate::store::Store;
+use crate::time::{Timestamp, ceil_secs};
+
+/// Appends this hop to Cache-Status and says the same in `X-Cache` (C3).
+pub fn cache_status(fields: &mut impl FieldsMut, status: &CacheStatus<'_>) {
+    fields.append("cache-status", &status.to_string());
+    fields.set("x-cache", status.outcome.x_cache());
+}
+
+/// The member for a request that the policy keeps out of the cache.
+pub fn bypassed(plan: &Plan<'_>, status: Option<u16>) -> CacheStatus<'static> {
+    let (why, detail) = match plan.cache {
+        Err(bypass) => (bypass.fwd(), Some(bypass.as_str())),
+        Ok(_) => (Fwd::Bypass, None),
+    };
+    let outcome = Outcome::Forward { why, status, stored: None };
+    CacheStatus { cache: plan.tier.cache_name(), outcome, key: None, detail }
+}
+
+/// The member for a request that went forward and came back with `status`; `kept` is what
+/// became of the answer.
+pub fn forwarded<'a>(
+    tier: Tier,
+    why: ForwardReason,
+    status: u16,
+    kept: &Store,
+    now: Timestamp,
+    key: Option<&'a str>,
+) -> CacheStatus<'a> {
+    let (stored, detail) = match kept {
+        Store::Keep { stored, .. } => (
+            Some(match stored.fresh_for(now) {
+                Some(ttl) => Ttl::fresh(ttl),
+                None => Ttl::stale(stored.staleness(now)),
+            }),
+            why.detail(),
+        ),
+        Store::Skip(not_stored) => (None, Some(not_stored.as_str())),
+    };
+    let outcome = Outcome::Forward { why: why.fwd(), status: Some(status), stored };
+    CacheStatus { cache: tier.cache_name(), outcome, key, detail }
+}
+
+/// Sets Age (RFC 9111 §5.1) on an answer from the cache.
+pub fn age(fields: &mut impl FieldsMut, age: Duration) {
+    fields.set(
+        "age",
+        &age.as_secs().min(u64::from(crate::headers::cache_control::DELTA_SECONDS_MAX)).to_string(),
+    );
+}
+
+/// Tells browsers what the policy says, for answers that our word may cover: never in
+/// place of the origin's `no-store` or `private`, nor on errors.
+pub fn browser(
+    fields: &mut impl FieldsMut,
+    plan: &Plan<'_>,
+    status: u16,
+    origin: &ResponseDirectives,
+) {
+    let Some(rule) = plan.browser() else { return };
+    let covered = matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 304 | 308);
+    let protected = origin.no_store || origin.private || !origin.private_fields.is_empty();
+    if covered && !protected {
+        fields.set("cache-control", &rule.cache_control);
+        // Expires would say something else to those who read it first.
+        fields.remove("expires");
+        match ResponseDirectives::parse([rule.cache_control.as_bytes()].into_iter()).no_store {
+            true => fields.set("pragma", "no-cache"),
+            false => fields.remove("pragma"),
+        }
+    }
+}
+
+/// Tells the client what is left of its quota, or how long to wait (R7).
+pub fn rate_limit(fields: &mut impl FieldsMut, limit: &Limit, admission: &Admission) {
+    let policy =
+        RateLimitPolicy { name: &limit.name, quota: limit.quota.get(), window: limit.window };
+    let (remaining, reset) = match admission {
+        Admission::Allow { remaining, reset, .. } => (*remaining, *reset),
+        Admission::Deny { retry_after, .. } => (0, *retry_after),
+    };
+    fields.set("ratelimit-policy", &policy.to_string());
+    fields.set("ratelimit", &RateLimit { name: &limit.name, remaining, reset }.to_string());
+    fields.set("x-ratelimit-limit", &limit.quota.to_string());
+    fields.set("x-ratelimit-remaining", &remaining.to_string());
+    fields.set("x-ratelimit-reset", &ceil_secs(reset).to_string());
+    if let Admission::Deny { retry_after, .. } = admission {
+        fields.set("retry-after", &ceil_secs(*retry_after).to_string());
+    }
+}
+
+/// An answer of our own: problem details (RFC 9457), never to be cached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The status code.
+    pub status: u16,
+    /// A sentence for people.
+    pub title: &'static str,
+    /// What happened this time.
+    pub detail: String,
+    /// Seconds to wait, for 429 and 503.
+    pub retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// The 429 of R7.
+    pub fn too_many_requests(retry_after: Duration) -> Self {
+        let seconds = ceil_secs(retry_after);
+        let unit = if seconds == 1 { "second" } else { "seconds" };
+        Self {
+            status: 429,
+            title: "Too many requests",
+            detail: format!("Try again in {seconds} {unit}."),
+            retry_after: Some(seconds),
+        }
+    }
+
+    /// Any other.
+    pub fn new(status: u16, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, title, detail: detail.into(), retry_after: None }
+    }
+
+    /// The media type of the body.
+    pub const CONTENT_TYPE: &'static str = "application/problem+json";
+
+    /// The body: the members of RFC 9457, and for those who do not know it `error` and
+    /// `retryAfter` (R7).
+    pub fn body(&self) -> String {
+        let mut body = format!(
+            r#"{{"type":"about:blank","title":{title},"status":{status},"detail":{detail},"error":{title}"#,
+            title = serde_json::Value::from(self.title),
+            status = self.status,
+            detail = serde_json::Value::from(self.detail.as_str()),
+        );
+        if let Some(seconds) = self.retry_after {
+            // Writing to a String does not fail.
+            let _ = write!(body, r#","retryAfter":{seconds}"#);
+        }
+        body.push('}');
+        body
+    }
+
+    /// The fields of such an answer, but for those of the limit.
+    pub fn fields(&self, fields: &mut impl FieldsMut, tier: Tier) {
+        fields.set("content-type", Self::CONTENT_TYPE);
+        fields.set("cache-control", "no-store");
+        let outcome = Outcome::Generated;
+        let name = tier.cache_name();
+        cache_status(fields, &CacheStatus { cache: name, outcome, key: None, detail: self.word() });
+    }
+
+    const fn word(&self) -> Option<&'static str> {
+        match self.status {
+            400 => Some("bad-request"),
+            404 => Some("no-route"),
+            429 => Some("rate-limited"),
+            502 => Some("upstream-failed"),
+            504 => Some("upstream-silent"),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r7_the_body_has_what_old_and_new_clients_read() {
+        let problem = Problem::too_many_requests(Duration::from_millis(59_001));
+        let body: serde_json::Value = serde_json::from_str(&problem.body()).unwrap();
+        assert_eq!(body["error"], "Too many requests");
+        assert_eq!(body["retryAfter"], 60);
+        assert_eq!(body["status"], 429);
+    }
+
+    #[test]
+    fn a_detail_cannot_break_out_of_the_body() {
+        let problem = Problem::new(502, "Bad gateway", "x\",\"a\":\"\n");
+        let body: serde_json::Value = serde_json::from_str(&problem.body()).unwrap();
+        assert_eq!(body["detail"], "x\",\"a\":\"\n");
+        assert_eq!(body.get("a"), None);
+    }
+}

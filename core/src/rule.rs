@@ -1,0 +1,73 @@
+//! What the policy says about caching on one tier of one route.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::key::KeyRule;
+use crate::time::as_millis;
+
+/// How long, by whose word and under which key one tier keeps the answers of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheRule {
+    /// Whose word counts.
+    pub mode: Mode,
+    /// Our time to live; always present unless the mode is [`Mode::Respect`].
+    #[serde(with = "as_millis::option", default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Duration>,
+    /// For how long a stale answer may serve while it is refreshed (RFC 5861 §3).
+    #[serde(with = "as_millis::option", default, skip_serializing_if = "Option::is_none")]
+    pub stale_while_revalidate: Option<Duration>,
+    /// For how long a stale answer may serve when the origin fails (RFC 5861 §4).
+    #[serde(with = "as_millis::option", default, skip_serializing_if = "Option::is_none")]
+    pub stale_if_error: Option<Duration>,
+    /// Whether the request's Cache-Control counts.
+    pub client_directives: ClientDirectives,
+    /// What tells one answer from another.
+    #[serde(default, skip_serializing_if = "KeyRule::is_plain")]
+    pub key: KeyRule,
+}
+
+/// Whose word counts for how long an answer is fresh. Nothing overrides `no-store`,
+/// `private`, `Set-Cookie`, or an `Authorization` that is not in the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// The origin's, by RFC 9111.
+    Respect,
+    /// The origin's where it says something about freshness, else ours.
+    Default,
+    /// Ours.
+    Override,
+}
+
+/// Whether the Cache-Control of a request counts; it is advice (RFC 9111 §5.2.1), and
+/// heeding `no-cache` from anyone lets anyone through to the origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientDirectives {
+    /// It does.
+    Honour,
+    /// It does not.
+    Ignore,
+}
+
+/// How long an error that may be cached (404, 405, 410, 414, 501) is fresh by our word at
+/// most: long enough to stop a flood, short enough to see the fix.
+pub const NEGATIVE_TTL_MAX: Duration = Duration::from_secs(60);
+
+impl CacheRule {
+    /// Our time to live for answers with this status; `None` leaves it to the origin.
+    ///
+    /// Our word is for answers that say what the resource is, and briefly for those that say
+    /// there is none. Other errors and temporary redirects are the origin's business alone.
+    pub fn ttl_for(&self, status: u16) -> Option<Duration> {
+        let ttl = self.ttl.filter(|_| self.mode != Mode::Respect)?;
+        match status {
+            200 | 203 | 204 | 300 | 301 | 308 => Some(ttl),
+            404 | 405 | 410 | 414 | 501 => Some(ttl.min(NEGATIVE_TTL_MAX)),
+            _ => None,
+        }
+    }
+}
