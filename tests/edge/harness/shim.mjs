@@ -1,0 +1,15 @@
+// `tidegate serve` as a process, before a demo origin.
+
+import { start } from "./process.mjs";
+import { inRepository, program } from "./repository.mjs";
+
+/** @param {import("./demo-origin.mjs").DemoOrigin} origin */
+export async function startShim(origin) {
+  const { found, stop } = await start(
+    program("TIDEGATE_BIN", "tidegate"),
+    ["serve", "--policy", inRepository("tidegate.toml"), "--listen", "127.0.0.1:0"],
+    [/^tidegate: listening on (http:\S+)$/],
+    { env: { BASE_SVC: origin.base, PLUGIN_SERVER: origin.plugins } },
+  );
+  return { url: found[0][1], stop };
+}

@@ -1,0 +1,18 @@
+// The worker's configuration for a test: what wrangler.toml says, with the built worker
+// taken as it is and another origin.
+
+import { access } from "node:fs/promises";
+import { experimental_readRawConfig as readRawConfig } from "wrangler";
+
+import { inRepository } from "./repository.mjs";
+
+/** @param {string} origin the URL that the worker sends its misses to */
+export async function workerConfig(origin) {
+  const { rawConfig } = readRawConfig({ config: inRepository("wrangler.toml") });
+  const { build, dev, routes, ...config } = rawConfig;
+  const main = inRepository(config.main);
+  await access(main).catch(() => {
+    throw new Error(`${main} is missing: build the worker with \`${build.command}\``);
+  });
+  return { ...config, main, vars: { ...config.vars, TIDEGATE_ORIGIN: origin } };
+}

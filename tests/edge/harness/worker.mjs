@@ -1,0 +1,23 @@
+// The built worker in workerd, driven by wrangler's own test harness.
+
+import { createTestHarness } from "wrangler";
+
+import { OFFLINE } from "./offline.mjs";
+import { workerConfig } from "./worker-config.mjs";
+
+/** @param {string} origin the URL that the worker sends its misses to */
+export async function startWorker(origin) {
+  Object.assign(process.env, OFFLINE);
+  const server = createTestHarness({ workers: [{ config: await workerConfig(origin) }] });
+  await server.listen();
+
+  async function fetch(target, { client = "192.0.2.1", headers, ...init } = {}) {
+    const answer = await server.fetch(target, {
+      redirect: "manual",
+      ...init,
+      headers: { ...headers, "CF-Connecting-IP": client },
+    });
+    return { status: answer.status, headers: answer.headers, text: await answer.text() };
+  }
+  return { fetch, stop: () => server.close() };
+}

@@ -1,0 +1,65 @@
+// The built worker under `wrangler dev`, as a process of its own on a free port.
+
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import http from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createGunzip } from "node:zlib";
+
+import { OFFLINE } from "./offline.mjs";
+import { start } from "./process.mjs";
+import { inRepository } from "./repository.mjs";
+import { workerConfig } from "./worker-config.mjs";
+
+/** @param {string} origin the URL that the worker sends its misses to */
+export async function startWranglerDev(origin) {
+  const folder = await mkdtemp(path.join(tmpdir(), "tidegate-edge-"));
+  const removed = () => rm(folder, { recursive: true, force: true });
+  try {
+    const config = path.join(folder, "wrangler.json");
+    await writeFile(config, JSON.stringify(await workerConfig(origin)));
+    const { found, stop } = await start(process.execPath, args(config, folder), [READY], {
+      cwd: folder,
+      env: OFFLINE,
+    });
+    const server = new URL(found[0][1]);
+    return {
+      fetch: (target, ask) => exchange(server, target, ask),
+      stop: () => stop().then(removed),
+    };
+  } catch (error) {
+    await removed();
+    throw error;
+  }
+}
+
+const READY = /Ready on (http:\S+)/;
+
+const args = (config, folder) => [
+  inRepository("node_modules", "wrangler", "bin", "wrangler.js"),
+  ...["dev", "--config", config, "--persist-to", folder, "--ip", "127.0.0.1", "--port", "0"],
+  ...["--inspector-port", "0", "--show-interactive-dev-session", "false"],
+];
+
+/** Over a socket and not with `fetch`, which adds headers of its own and hides the body's. */
+function exchange(server, target, { client = "192.0.2.1", method = "GET", headers, body } = {}) {
+  return new Promise((resolve, reject) => {
+    const asked = http.request(
+      new URL(target, server),
+      { method, headers: { ...headers, "CF-Connecting-IP": client }, timeout: 20_000 },
+      (answer) => {
+        const zipped = answer.headers["content-encoding"] === "gzip";
+        const pieces = Array.fromAsync(zipped ? answer.pipe(createGunzip()) : answer);
+        const lines = new Headers();
+        for (let at = 0; at < answer.rawHeaders.length; at += 2) {
+          lines.append(answer.rawHeaders[at], answer.rawHeaders[at + 1]);
+        }
+        const whole = async () => Buffer.concat(await pieces).toString();
+        whole().then((text) => resolve({ status: answer.statusCode, headers: lines, text }), reject);
+      },
+    );
+    asked.once("timeout", () => asked.destroy(new Error(`${target}: no answer in time`)));
+    asked.once("error", reject);
+    asked.end(body);
+  });
+}

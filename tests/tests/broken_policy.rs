@@ -1,0 +1,74 @@
+//! A policy that says something wrong stops the program, with the place and a
+//! remedy.
+
+use tidegate_tests::{
+    policy_file::PolicyFile,
+    process::Ended,
+    shim::{check, refused_serve},
+};
+
+#[test]
+fn d3_the_repositorys_policy_passes_its_check() {
+    let checked = check(&PolicyFile::of_the_repository());
+    assert!(checked.status.success(), "{}", checked.stderr);
+}
+
+#[test]
+fn an_unknown_field_is_refused_with_its_place_and_a_hint() {
+    let policy = PolicyFile::with_text("schema = 1\nnonsense = true\n");
+    for refused in [check(&policy), refused_serve(&policy)] {
+        names_the_place(&refused, &policy, 2, 1);
+        assert!(refused.stderr.contains("nonsense"), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_bad_duration_is_refused_with_its_place_and_a_hint() {
+    let whole = PolicyFile::of_the_repository();
+    let text = whole.text();
+    let at = text.find("\"5m\"").expect("a time to live of five minutes");
+    let line = 1 + text[..at].matches('\n').count();
+    let column = at - text[..at].rfind('\n').map_or(0, |newline| newline + 1) + 1;
+    let policy = PolicyFile::with_text(&text.replacen("\"5m\"", "\"5 parsecs\"", 1));
+    for refused in [check(&policy), refused_serve(&policy)] {
+        names_the_place(&refused, &policy, line, column);
+    }
+}
+
+#[test]
+fn all_errors_are_reported_at_once() {
+    let policy = PolicyFile::with_text("schema = 1\nnonsense = true\nfolly = 2\n");
+    let refused = check(&policy);
+    names_the_place(&refused, &policy, 2, 1);
+    names_the_place(&refused, &policy, 3, 1);
+}
+
+#[test]
+fn what_is_not_toml_is_refused_with_its_place() {
+    let policy = PolicyFile::with_text("schema = 1\n[routes\n");
+    let refused = check(&policy);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stderr.contains(&format!("{}:2:", policy.path().display())));
+}
+
+#[test]
+fn a_missing_file_is_one_clear_sentence() {
+    let folder = PolicyFile::with_text("");
+    let missing = folder.path().with_file_name("none.toml");
+    let missing = missing.to_str().expect("a path in UTF-8");
+    let refused = tidegate_tests::process::run(
+        tidegate_tests::process::tidegate(),
+        &["check", "--policy", missing],
+    );
+    assert!(!refused.status.success());
+    assert!(refused.stderr.contains(missing), "{}", refused.stderr);
+}
+
+#[track_caller]
+fn names_the_place(refused: &Ended, policy: &PolicyFile, line: usize, column: usize) {
+    assert!(!refused.status.success(), "it was accepted: {}", refused.stdout);
+    let place = format!("{}:{line}:{column}", policy.path().display());
+    let said = &refused.stderr;
+    assert!(said.contains(&place), "{place} was expected in:\n{said}");
+    assert!(said.contains("hint"), "a hint was expected in:\n{said}");
+}

@@ -1,0 +1,98 @@
+//! The shim's rate limit, with the repository's own policy before a demo origin.
+
+use serde_json::json;
+use tidegate_tests::{
+    demo_origin::DemoOrigin,
+    policy_file::PolicyFile,
+    shim::Shim,
+    wire::{Client, Request, Response},
+};
+
+#[test]
+fn r1_one_client_gets_a_hundred_requests_and_no_more() {
+    let (shim, origin) = gate();
+    let statuses = ask(shim.client().at_loopback(2), 103).into_iter().map(|answer| answer.status);
+    let expected = [200].repeat(100).into_iter().chain([429; 3]);
+    assert_eq!(statuses.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    assert_eq!(origin.base().total(), 100, "what is refused costs the origin nothing");
+}
+
+#[test]
+fn r1_another_client_is_not_affected() {
+    let (shim, _origin) = gate();
+    let last_of = |client| ask(client, 101).pop().expect("101 answers").status;
+    assert_eq!(last_of(shim.client().at_loopback(2)), 429);
+    assert_eq!(shim.client().at_loopback(3).get(LIMITED).status, 200);
+}
+
+#[test]
+fn r1_a_forwarding_header_does_not_make_another_client() {
+    let (shim, _origin) = gate();
+    let client = shim.client().at_loopback(2);
+    let mut statuses = (1..=101).map(|number| {
+        let forged = format!("203.0.113.{number}");
+        let request = Request::get(LIMITED)
+            .header("X-Forwarded-For", &forged)
+            .header("X-Real-IP", &forged)
+            .header("Forwarded", &format!("for={forged}"))
+            .header("CF-Connecting-IP", &forged);
+        client.send(&request).status
+    });
+    assert_eq!(statuses.nth(99), Some(200));
+    assert_eq!(statuses.next(), Some(429));
+}
+
+#[test]
+fn r7_a_refusal_says_what_and_for_how_long() {
+    let (shim, _origin) = gate();
+    let refusal = ask(shim.client(), 101).pop().expect("101 answers");
+    let wait: u64 = refusal.header("retry-after").expect("Retry-After").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait} s");
+
+    assert_eq!(refusal.header("content-type"), Some("application/problem+json"));
+    let body = refusal.json();
+    assert_eq!((&body["error"], &body["retryAfter"]), (&json!("Too many requests"), &json!(wait)));
+    assert_eq!(body["status"], 429, "RFC 9457 §3.1.2");
+    assert!(body["title"].is_string(), "RFC 9457 §3.1.3: {body}");
+    assert!(
+        refusal.header("cache-control").is_some_and(|value| value.contains("no-store")),
+        "nobody may keep a refusal: {refusal:?}"
+    );
+}
+
+#[test]
+fn r7_allowed_answers_carry_limit_remaining_and_reset() {
+    let (shim, _origin) = gate();
+    for (number, answer) in (1..).zip(ask(shim.client(), 3)) {
+        let quota = answer.header("ratelimit-policy").expect("RateLimit-Policy");
+        assert!(quota.contains(";q=100") && quota.contains(";w=60"), "{quota}");
+        let state = answer.header("ratelimit").expect("RateLimit");
+        assert!(state.contains(&format!(";r={}", 100 - number)), "{state}");
+        assert!(state.contains(";t="), "{state}");
+    }
+}
+
+#[test]
+fn r3_health_checks_are_not_limited() {
+    let (shim, origin) = gate();
+    let mut connection = shim.client().connect().unwrap();
+    for _ in 0..150 {
+        assert_eq!(connection.exchange(&Request::get("/healthz")).unwrap().status, 200);
+    }
+    assert_eq!(origin.base().total(), 0, "the shim answers for itself");
+}
+
+/// An endpoint that nothing caches, so that each admitted request is counted.
+const LIMITED: &str = "/api/v1/custom";
+
+fn gate() -> (Shim, DemoOrigin) {
+    let origin = DemoOrigin::start();
+    (Shim::serve(&PolicyFile::of_the_repository(), &origin), origin)
+}
+
+/// So many requests over one connection, which a refusal must not close.
+fn ask(client: Client, times: usize) -> Vec<Response> {
+    let mut connection = client.connect().expect("a connection");
+    let request = Request::get(LIMITED);
+    (0..times).map(|_| connection.exchange(&request).expect("an answer")).collect()
+}
