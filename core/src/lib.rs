@@ -21,6 +21,8 @@
 extern crate alloc;
 
 pub mod conditional;
+#[cfg(feature = "toml")]
+pub mod document;
 pub mod forward;
 pub mod freshness;
 pub mod headers;

@@ -99,6 +99,23 @@ impl Pattern {
         })
     }
 
+    /// Whether both match the same paths, whatever their parameters are called, or compete
+    /// for some with equal right: literals and tails are the same.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        let alike = |(one, two): (&Segment, &Segment)| match (one, two) {
+            (Segment::Literal(one), Segment::Literal(two)) => one == two,
+            (Segment::Parameter(_), Segment::Parameter(_)) => true,
+            _ => false,
+        };
+        let tails = match (&self.tail, &other.tail) {
+            (Tail::Extensions(one), Tail::Extensions(two)) => one.iter().any(|e| two.contains(e)),
+            (one, two) => one == two,
+        };
+        tails
+            && self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(alike)
+    }
+
     pub(super) fn segments(&self) -> &[Segment] {
         &self.segments
     }

@@ -1,0 +1,58 @@
+//! The policy file as people write it: TOML in, a [`Policy`] or all its errors out.
+//!
+//! ```
+//! let policy = tidegate_core::document::read(
+//!     r#"
+//!     schema = 1
+//!     [[routes]]
+//!     name = "plugins"
+//!     match = "/plugins/*"
+//!     edge = { mode = "override", ttl = "1d" }
+//!     browser = "1d"
+//!     "#,
+//!     &|_name| None,
+//! );
+//! assert!(policy.is_ok());
+//! ```
+
+mod decode;
+pub mod diagnostic;
+mod environment;
+mod resolve;
+mod sections;
+mod spelling;
+
+use toml::de::DeTable;
+
+pub use diagnostic::{Diagnostic, Report};
+
+use crate::policy::Policy;
+use decode::{Context, Decode};
+use sections::Document;
+
+/// Reads a policy file. `environment` answers for `${NAME}` and `${NAME:-default}`.
+///
+/// All errors are reported at once, each with its place and a hint; a file that is not TOML
+/// is reported as far as it can be read.
+pub fn read(
+    source: &str,
+    environment: &dyn Fn(&str) -> Option<alloc::string::String>,
+) -> Result<Policy, Report> {
+    let mut context = Context::new(environment);
+    let (table, errors) = DeTable::parse_recoverable(source);
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        context.report(span, error.message(), "the file must be TOML 1.1");
+    }
+    if !context.found.is_empty() {
+        return Err(Report::new(source, context.found));
+    }
+    let span = table.span();
+    let value = toml::Spanned::new(span, toml::de::DeValue::Table(table.into_inner()));
+    let document = Document::decode(&value, &mut context);
+    let policy = document.and_then(|document| resolve::resolve(document, &mut context));
+    match policy {
+        Some(policy) if context.found.is_empty() => Ok(policy),
+        _ => Err(Report::new(source, context.found)),
+    }
+}

@@ -1,0 +1,92 @@
+//! Errors that say where, what, and what to do.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+/// One error in a policy file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The bytes of the file that it is about.
+    pub span: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// All errors of a policy file, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    source: String,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// A place in a file, counted from 1 as editors do; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+impl Report {
+    pub(super) fn new(source: &str, mut diagnostics: Vec<Diagnostic>) -> Self {
+        diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
+        diagnostics.dedup();
+        Self { source: source.into(), diagnostics }
+    }
+
+    /// The errors.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// Where an error starts.
+    pub fn place(&self, diagnostic: &Diagnostic) -> Place {
+        let before = self.source.get(..diagnostic.span.start).unwrap_or(&self.source);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Place {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+
+    /// Displays every error with the name of its file, the line it is on, and a hint.
+    pub fn display<'a>(&'a self, file: &'a str) -> impl fmt::Display + 'a {
+        fmt::from_fn(move |f| {
+            for diagnostic in &self.diagnostics {
+                self.write(f, file, diagnostic)?;
+            }
+            let count = self.diagnostics.len();
+            writeln!(f, "{file}: {count} {}", if count == 1 { "error" } else { "errors" })
+        })
+    }
+
+    fn write(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        file: &str,
+        diagnostic: &Diagnostic,
+    ) -> fmt::Result {
+        let Place { line, column } = self.place(diagnostic);
+        let text = self.source.lines().nth(line - 1).unwrap_or_default();
+        let marked = self.source.get(diagnostic.span.clone()).unwrap_or_default();
+        let room = text.chars().count().saturating_sub(column - 1).max(1);
+        let width = marked.lines().next().unwrap_or_default().chars().count().clamp(1, room);
+        writeln!(f, "{file}:{line}:{column}: {}", diagnostic.message)?;
+        writeln!(f, "{line:>5} | {text}")?;
+        writeln!(f, "      | {:indent$}{:^<width$}", "", "", indent = column - 1)?;
+        writeln!(f, "      = hint: {}\n", diagnostic.hint)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.display("policy").fmt(f)
+    }
+}
+
+impl core::error::Error for Report {}
