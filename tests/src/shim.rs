@@ -25,7 +25,27 @@ impl Shim {
     #[track_caller]
     #[must_use]
     pub fn serve(policy: &PolicyFile, origin: &DemoOrigin) -> Self {
-        let mut process = Process::start(&mut serve_command(policy, Some(origin)));
+        Self::serve_with(policy, origin, &[])
+    }
+
+    /// The same with further variables in the environment, from which the
+    /// policy may take values.
+    ///
+    /// # Panics
+    /// If it does not come up; the message has what it wrote to standard error.
+    #[track_caller]
+    #[must_use]
+    pub fn serve_with(
+        policy: &PolicyFile,
+        origin: &DemoOrigin,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut command = serve_command(policy);
+        command
+            .env("BASE_SVC", origin.base().address().to_string())
+            .env("PLUGIN_SERVER", origin.plugins().address().to_string())
+            .envs(environment.iter().copied());
+        let mut process = Process::start(&mut command);
         let line = process.next_line();
         let address = line
             .strip_prefix("tidegate: listening on http://")
@@ -41,39 +61,37 @@ impl Shim {
     }
 }
 
-/// `tidegate serve` with a policy that is expected to be refused.
+/// `tidegate serve` of a policy that is expected to be refused.
 #[track_caller]
 #[must_use]
 pub fn refused_serve(policy: &PolicyFile) -> Ended {
-    Process::start(&mut serve_command(policy, None)).ended()
+    Process::start(&mut serve_command(policy)).ended()
 }
 
 /// `tidegate check` of a policy.
 #[track_caller]
 #[must_use]
 pub fn check(policy: &PolicyFile) -> Ended {
-    run("check", policy, &[])
+    Process::start(&mut command("check", policy)).ended()
 }
 
 /// `tidegate explain` with these arguments.
 #[track_caller]
 #[must_use]
 pub fn explain(policy: &PolicyFile, arguments: &[&str]) -> Ended {
-    run("explain", policy, arguments)
+    Process::start(command("explain", policy).args(arguments)).ended()
 }
 
-fn run(subcommand: &str, policy: &PolicyFile, arguments: &[&str]) -> Ended {
-    let mut command = Command::new(process::tidegate());
-    command.arg(subcommand).arg("--policy").arg(policy.path()).args(arguments);
-    Process::start(&mut command).ended()
+fn serve_command(policy: &PolicyFile) -> Command {
+    let mut serve = command("serve", policy);
+    serve.args(["--listen", "127.0.0.1:0"]);
+    serve
 }
 
-fn serve_command(policy: &PolicyFile, origin: Option<&DemoOrigin>) -> Command {
+/// The policy takes values from the environment, so that of the tests must not
+/// leak into it.
+fn command(subcommand: &str, policy: &PolicyFile) -> Command {
     let mut command = Command::new(process::tidegate());
-    command.arg("serve").arg("--policy").arg(policy.path()).args(["--listen", "127.0.0.1:0"]);
-    if let Some(origin) = origin {
-        command.env("BASE_SVC", origin.base().address().to_string());
-        command.env("PLUGIN_SERVER", origin.plugins().address().to_string());
-    }
+    command.env_clear().arg(subcommand).arg("--policy").arg(policy.path());
     command
 }

@@ -24,12 +24,11 @@ fn an_unknown_field_is_refused_with_its_place_and_a_hint() {
 
 #[test]
 fn a_bad_duration_is_refused_with_its_place_and_a_hint() {
-    let whole = PolicyFile::of_the_repository();
-    let text = whole.text();
-    let at = text.find("\"5m\"").expect("a time to live of five minutes");
+    let text = PolicyFile::of_the_repository().text();
+    let at = text.find("\"1d\"").expect("a time to live of one day");
     let line = 1 + text[..at].matches('\n').count();
     let column = at - text[..at].rfind('\n').map_or(0, |newline| newline + 1) + 1;
-    let policy = PolicyFile::with_text(&text.replacen("\"5m\"", "\"5 parsecs\"", 1));
+    let policy = PolicyFile::with_text(&text.replacen("\"1d\"", "\"1 parsec\"", 1));
     for refused in [check(&policy), refused_serve(&policy)] {
         names_the_place(&refused, &policy, line, column);
     }

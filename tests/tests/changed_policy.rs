@@ -1,5 +1,5 @@
-//! The policy file is what decides: change it, start again, and the answer
-//! follows.
+//! The policy file is what decides: change it or its environment, start again,
+//! and the answers follow.
 
 use tidegate_tests::{
     cache_status::CacheStatus, demo_origin::DemoOrigin, policy_file::PolicyFile, shim::Shim,
@@ -7,13 +7,30 @@ use tidegate_tests::{
 
 #[test]
 fn c2_a_changed_time_to_live_is_what_the_shim_applies() {
-    let unchanged = PolicyFile::of_the_repository();
-    let changed = PolicyFile::with_text(&unchanged.text().replace("\"10m\"", "\"11m\""));
-    assert_eq!([ttl_of_marketplace(&unchanged), ttl_of_marketplace(&changed)], [600, 660]);
+    let policy = PolicyFile::of_the_repository();
+    let changed = policy.replacing("${CACHE_TTL_LONG:-600}s", "11m");
+    assert_eq!(ttl_of_marketplace(&policy, &[]), 600);
+    assert_eq!(ttl_of_marketplace(&changed, &[]), 660);
 }
 
-fn ttl_of_marketplace(policy: &PolicyFile) -> i64 {
+#[test]
+fn c2b_times_to_live_come_from_the_environment() {
+    let policy = PolicyFile::of_the_repository();
+    assert_eq!(ttl_of_marketplace(&policy, &[("CACHE_TTL_LONG", "1200")]), 1200);
+}
+
+#[test]
+fn c2b_limits_come_from_the_environment() {
     let origin = DemoOrigin::start();
-    let answer = Shim::serve(policy, &origin).client().get("/api/v1/marketplace");
+    let environment = [("API_RATE_LIMIT", "2")];
+    let shim = Shim::serve_with(&PolicyFile::of_the_repository(), &origin, &environment);
+    let statuses = [(); 3].map(|()| shim.client().get("/api/v1/custom").status);
+    assert_eq!(statuses, [200, 200, 429]);
+}
+
+fn ttl_of_marketplace(policy: &PolicyFile, environment: &[(&str, &str)]) -> i64 {
+    let origin = DemoOrigin::start();
+    let shim = Shim::serve_with(policy, &origin, environment);
+    let answer = shim.client().get("/api/v1/marketplace");
     CacheStatus::of(&answer).hop("tidegate-origin").ttl().expect("a stored answer")
 }

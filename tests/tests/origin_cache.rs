@@ -1,11 +1,9 @@
 //! The shim's cache, with the repository's own policy before a demo origin.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 use tidegate_tests::{
     cache_status::{CacheStatus, Hop},
-    demo_origin::DemoOrigin,
+    demo_origin::{DemoOrigin, bundles},
     policy_file::PolicyFile,
     shim::Shim,
     wire::{Request, Response},
@@ -123,6 +121,31 @@ fn c5_what_the_origin_forbids_to_keep_is_not_kept() {
 }
 
 #[test]
+fn c5_browsers_are_told_what_the_policy_says() {
+    let gate = Gate::open();
+    for (request, expected) in [
+        (Request::get("/api/v1/plugins"), "public, max-age=300"),
+        (Request::get("/api/v1/marketplace"), "public, max-age=600"),
+        (Request::get("/api/v1/user/profile").by("alice"), "private, max-age=300"),
+        (Request::get("/api/v1/teams/7/my-plugins").by("alice"), "private, max-age=60"),
+    ] {
+        for _miss_then_hit in 0..2 {
+            let answer = gate.ask(&request);
+            assert_eq!(answer.header("cache-control"), Some(expected), "{request}");
+        }
+    }
+}
+
+#[test]
+fn c5_what_may_not_be_kept_is_not_made_public_for_browsers() {
+    for forbidden in ["Cache-Control:no-store", "Cache-Control:private", "Set-Cookie:session=1"] {
+        let answer = Gate::open().get(&format!("/api/v1/marketplace?header={forbidden}"));
+        let said = answer.header("cache-control").unwrap_or_default();
+        assert!(!said.contains("public"), "{forbidden}: {answer:?}");
+    }
+}
+
+#[test]
 fn c5_an_error_of_the_origin_is_not_kept() {
     let gate = Gate::open();
     for served in 1..=2 {
@@ -144,15 +167,13 @@ fn c2_everything_else_of_the_api_goes_to_the_origin() {
 #[test]
 fn c1_plugins_pass_through_unchanged() {
     let gate = Gate::open();
-    for bundle in tidegate_tests::demo_origin::bundles() {
+    for bundle in bundles() {
         let answer = gate.get(bundle.path);
         assert_eq!((answer.status, answer.body.as_slice()), (200, &*bundle.bytes));
         assert_eq!(answer.header("content-type"), Some(bundle.content_type));
         assert_eq!(answer.header("etag"), Some(bundle.etag.as_str()));
     }
-    let paths: BTreeSet<_> =
-        tidegate_tests::demo_origin::bundles().iter().map(|bundle| bundle.path).collect();
-    assert_eq!(gate.origin.plugins().total(), paths.len() as u64);
+    assert_eq!(gate.origin.plugins().total(), bundles().len() as u64);
     assert_eq!(gate.origin.base().total(), 0, "each upstream gets its own paths");
 }
 

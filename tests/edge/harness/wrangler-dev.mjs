@@ -1,5 +1,6 @@
 // The built worker under `wrangler dev`, as a process of its own on a free port.
 
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { tmpdir } from "node:os";
@@ -42,24 +43,27 @@ const args = (config, folder) => [
 ];
 
 /** Over a socket and not with `fetch`, which adds headers of its own and hides the body's. */
-function exchange(server, target, { client = "192.0.2.1", method = "GET", headers, body } = {}) {
-  return new Promise((resolve, reject) => {
-    const asked = http.request(
-      new URL(target, server),
-      { method, headers: { ...headers, "CF-Connecting-IP": client }, timeout: 20_000 },
-      (answer) => {
-        const zipped = answer.headers["content-encoding"] === "gzip";
-        const pieces = Array.fromAsync(zipped ? answer.pipe(createGunzip()) : answer);
-        const lines = new Headers();
-        for (let at = 0; at < answer.rawHeaders.length; at += 2) {
-          lines.append(answer.rawHeaders[at], answer.rawHeaders[at + 1]);
-        }
-        const whole = async () => Buffer.concat(await pieces).toString();
-        whole().then((text) => resolve({ status: answer.statusCode, headers: lines, text }), reject);
-      },
-    );
-    asked.once("timeout", () => asked.destroy(new Error(`${target}: no answer in time`)));
-    asked.once("error", reject);
-    asked.end(body);
+async function exchange(server, target, { client = "192.0.2.1", headers, body, ...init } = {}) {
+  const asked = http.request(new URL(target, server), {
+    ...init,
+    headers: { ...headers, "CF-Connecting-IP": client },
+    signal: AbortSignal.timeout(20_000),
   });
+  asked.end(body);
+  const [answer] = await once(asked, "response");
+  const zipped = answer.headers["content-encoding"] === "gzip";
+  const pieces = await Array.fromAsync(zipped ? answer.pipe(createGunzip()) : answer);
+  return {
+    status: answer.statusCode,
+    headers: headersOf(answer),
+    text: Buffer.concat(pieces).toString(),
+  };
+}
+
+function headersOf({ rawHeaders }) {
+  const headers = new Headers();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    headers.append(rawHeaders[at], rawHeaders[at + 1]);
+  }
+  return headers;
 }
