@@ -11,7 +11,8 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct PolicyFile {
     path: PathBuf,
-    copy_in: Option<TempDir>,
+    // Held for its end: the folder is removed when the copy is dropped.
+    _folder: Option<TempDir>,
 }
 
 impl PolicyFile {
@@ -19,7 +20,7 @@ impl PolicyFile {
     #[must_use]
     pub fn of_the_repository() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace around us");
-        Self { path: root.join("tidegate.toml"), copy_in: None }
+        Self { path: root.join("tidegate.toml"), _folder: None }
     }
 
     /// A new file with this text.
@@ -31,7 +32,7 @@ impl PolicyFile {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("tidegate.toml");
         fs::write(&path, text).expect("the temporary folder can be written");
-        Self { path, copy_in: Some(folder) }
+        Self { path, _folder: Some(folder) }
     }
 
     /// A copy in which the only occurrence of `old` reads `new`.
@@ -63,11 +64,5 @@ impl PolicyFile {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Whether this is a changed copy.
-    #[must_use]
-    pub fn is_copy(&self) -> bool {
-        self.copy_in.is_some()
     }
 }
