@@ -1,2 +1,76 @@
-//! The task runner.
-fn main() {}
+//! `cargo xtask`: the only task runner of this repository.
+//!
+//! Everything a contributor or CI does beyond plain `cargo` is a command here:
+//! preparing tools, building the worker, running the whole path on loopback,
+//! and testing all of it. Every step says what it does, why, and how long it
+//! took; nothing is installed into the person's home.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task runner talks to a person")]
+
+mod dev;
+mod edge;
+mod report;
+mod run;
+mod system;
+mod test;
+mod tools;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Tidegate's task runner.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+#[command(after_help = "Start with `cargo xtask dev`; before a commit, `cargo xtask test --fast`.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run the whole path here: demo origin, shim before it, edge before that
+    Dev {
+        /// The policy both tiers obey [default: tidegate.toml]
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+    },
+    /// Run every check and test, then count the requirements that have one
+    Test {
+        /// Only fmt, clippy and the native tests: the inner loop
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Build the worker into edge-worker/build; `wrangler` calls this too
+    BuildEdge {
+        /// The policy compiled into the worker [default: tidegate.toml]
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+    },
+    /// Install what the other commands need, under target/ and node_modules/
+    Tools,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let workspace = Workspace::find();
+    let outcome = match cli.command {
+        Task::Dev { policy } => dev::run(&workspace, policy.as_deref()),
+        Task::Test { fast } => test::run(&workspace, fast),
+        Task::BuildEdge { policy } => tools::prepare(&workspace)
+            .and_then(|tools| edge::build(&workspace, &tools, policy.as_deref())),
+        Task::Tools => tools::prepare(&workspace)
+            .map(|_| report::note("every tool is in place; `cargo xtask dev` starts the system")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What to try first, once everything answers.
+
+use crate::dev::ports::{BASE, EDGE, PLUGINS, SHIM};
+use crate::report::bold;
+
+/// Prints the addresses and three requests that show what Tidegate does.
+pub(super) fn print() {
+    let (edge, shim, plugins, base) = (EDGE.address, SHIM.address, PLUGINS.address, BASE.address);
+    println!(
+        "
+{up}
+  http://{edge}   edge: the worker under `wrangler dev`
+  http://{shim}   shim: `tidegate serve`, which the edge asks
+  http://{plugins}   origin: plugin server          http://{base}   origin: base service
+
+{try_this}
+  1. A bundle is fetched once, then served by the edge for a day. Twice:
+       curl -sD - -o /dev/null http://{edge}/plugins/widget.js
+     Look at Cache-Status: the miss names both hops, the hit only the edge. The origin
+     counts what reaches it: curl -s http://{plugins}/__count
+
+  2. The API passes the edge and is kept by the shim, for 5 minutes here. Twice:
+       curl -si http://{edge}/api/v1/plugins
+     Look at Cache-Status (bypass at the edge, hit at the shim), at Age, and at `served`
+     in the body, which stands still: the origin was not asked again.
+
+  3. The hundred-and-first request within a minute is refused:
+       for i in $(seq 101); do curl -s -o /dev/null -w '%{{http_code}} ' http://{edge}/plugins/widget.js; done
+     Look for 429 at the end; once more with -si shows Retry-After and the RateLimit fields.
+
+All of it is decided by tidegate.toml: change a ttl there and start again. {ctrl_c} stops everything.
+",
+        up = bold("Up:"),
+        try_this = bold("Worth trying:"),
+        ctrl_c = bold("Ctrl-C"),
+    );
+}

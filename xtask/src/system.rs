@@ -1,0 +1,91 @@
+//! Components that come from the system's packages, not from cargo or npm.
+//!
+//! Where the person may install packages (root on Debian), a missing one is
+//! installed; elsewhere the line to type is the error, so that callers can
+//! tell "not testable here" from "broken".
+
+use std::error::Error;
+use std::fmt;
+use std::process::Command;
+use std::sync::Once;
+
+use anyhow::{Result, ensure};
+
+use crate::{report, run};
+
+/// Something a command needs that only the system's package manager brings.
+pub(crate) struct Component {
+    /// What it is and what needs it, as one phrase.
+    pub(crate) what: &'static str,
+    /// Whether it is there.
+    pub(crate) present: fn() -> bool,
+    /// The Debian packages that bring it.
+    pub(crate) packages: &'static [&'static str],
+}
+
+/// The C headers of OpenSSL: `worker-build` links it to download tools that
+/// xtask hands it ready-made, and there is no feature to leave that out.
+pub(crate) const OPENSSL_HEADERS: Component = Component {
+    what: "the OpenSSL headers, which worker-build is compiled against",
+    present: || run::answer("pkg-config", &["--exists", "openssl"]).is_some(),
+    packages: &["pkg-config", "libssl-dev"],
+};
+
+/// A component is missing and may not be installed from here.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    what: &'static str,
+    line: String,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this machine lacks {}: type `{}`", self.what, self.line)
+    }
+}
+
+impl Error for Missing {}
+
+/// Makes sure a component is there; [`Missing`] where that is not ours to do.
+pub(crate) fn require(component: &Component) -> Result<()> {
+    if (component.present)() {
+        return Ok(());
+    }
+    if !may_install_packages() {
+        let line = format!("sudo apt-get install {}", component.packages.join(" "));
+        return Err(Missing { what: component.what, line }.into());
+    }
+    report::step(&format!("Installing {}, from the system's packages", component.what), || {
+        refresh_package_lists();
+        let mut install = apt_get();
+        run::visibly({
+            install.args(["install", "--yes", "--no-install-recommends"]).args(component.packages);
+            install
+        })?;
+        ensure!((component.present)(), "{} are still not found after installing", component.what);
+        Ok(())
+    })
+}
+
+fn may_install_packages() -> bool {
+    rustix::process::geteuid().is_root() && run::answer("apt-get", &["--version"]).is_some()
+}
+
+/// Once a run: a fresh image has no lists. A failure is not the end, because
+/// the lists that are there may suffice; installing then has the last word.
+fn refresh_package_lists() {
+    static REFRESH: Once = Once::new();
+    REFRESH.call_once(|| {
+        let mut update = apt_get();
+        update.args(["--quiet", "update"]);
+        if let Err(error) = run::visibly(update) {
+            report::note(format!("the package lists could not be refreshed: {error}"));
+        }
+    });
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
