@@ -1,5 +1,6 @@
 //! Can the stored copy answer? (RFC 9111 §4)
 
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use crate::headers::cache_status::Fwd;
@@ -9,11 +10,30 @@ use crate::rule::{CacheRule, ClientDirectives};
 use crate::stored::Stored;
 use crate::time::Timestamp;
 
+/// What a store found under a key; `A` is how it holds an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup<A> {
+    /// Nothing.
+    Nothing,
+    /// Answers that other request fields chose.
+    OtherVariants,
+    /// An answer for this request.
+    Found(A),
+}
+
+/// An answer as a store holds it.
+pub trait Answer {
+    /// The facts to judge it by.
+    fn stored(&self) -> &Stored;
+}
+
 /// The answer to "can the stored copy answer?".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reuse {
+pub enum Reuse<A> {
     /// Yes: it is fresh.
     Serve {
+        /// What was found.
+        answer: A,
         /// Its age, for the Age field (§5.1).
         age: Duration,
         /// How long it stays fresh.
@@ -21,6 +41,8 @@ pub enum Reuse {
     },
     /// Yes, although it is stale.
     ServeStale {
+        /// What was found.
+        answer: A,
         /// Its age, for the Age field (§5.1).
         age: Duration,
         /// For how long it has been stale.
@@ -29,9 +51,19 @@ pub enum Reuse {
         refresh: bool,
     },
     /// Only if the origin confirms it (§4.3).
-    Revalidate(ForwardReason),
+    Revalidate {
+        /// What was found; it has a validator.
+        answer: A,
+        /// Why it does not serve as it is.
+        why: ForwardReason,
+    },
     /// No: the origin must answer.
-    Forward(ForwardReason),
+    Forward {
+        /// What was found, if anything: it may still serve if the origin fails.
+        fallback: Option<A>,
+        /// Why it does not serve as it is.
+        why: ForwardReason,
+    },
     /// No, and the client does not want the origin to be asked: 504 (§5.2.1.7).
     Unsatisfiable,
 }
@@ -79,72 +111,97 @@ impl ForwardReason {
     }
 }
 
-/// What a store found under a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// Nothing.
-    Nothing,
-    /// Answers that other request fields chose.
-    OtherVariants,
-    /// An answer for this request.
-    Found(Stored),
-}
-
 /// Decides whether what a store found answers `request` under `rule`. Constant time, no
 /// allocation.
-pub fn reuse<F: Fields + ?Sized>(
+pub fn reuse<A: Answer, F: Fields + ?Sized>(
     rule: &CacheRule,
     request: &Request<'_, F>,
-    found: &Lookup,
+    found: Lookup<A>,
     now: Timestamp,
-) -> Reuse {
+) -> Reuse<A> {
     let asked = match rule.client_directives {
         ClientDirectives::Honour => request.directives,
         ClientDirectives::Ignore => RequestDirectives::default(),
     };
     let decision = match found {
-        Lookup::Nothing => Reuse::Forward(ForwardReason::UriMiss),
-        Lookup::OtherVariants => Reuse::Forward(ForwardReason::VaryMiss),
-        Lookup::Found(stored) => judge(stored, &asked, now),
+        Lookup::Nothing => Reuse::Forward { fallback: None, why: ForwardReason::UriMiss },
+        Lookup::OtherVariants => Reuse::Forward { fallback: None, why: ForwardReason::VaryMiss },
+        Lookup::Found(answer) => judge(answer, &asked, now),
     };
     match decision {
-        Reuse::Revalidate(_) | Reuse::Forward(_) if asked.only_if_cached => Reuse::Unsatisfiable,
+        Reuse::Revalidate { .. } | Reuse::Forward { .. } if asked.only_if_cached => {
+            Reuse::Unsatisfiable
+        }
         decision => decision,
     }
 }
 
-fn judge(stored: &Stored, asked: &RequestDirectives, now: Timestamp) -> Reuse {
-    let ask_origin = |why| match stored.has_validator {
-        true => Reuse::Revalidate(why),
-        false => Reuse::Forward(why),
-    };
-    if asked.no_cache {
-        return ask_origin(ForwardReason::RequestNoCache);
-    }
-    if stored.always_revalidate {
-        return ask_origin(ForwardReason::NoCache);
-    }
+fn judge<A: Answer>(answer: A, asked: &RequestDirectives, now: Timestamp) -> Reuse<A> {
+    let stored = *answer.stored();
     let age = stored.age(now);
-    if asked.max_age.is_some_and(|limit| age > seconds(limit)) && asked.max_stale.is_none() {
-        return ask_origin(ForwardReason::RequestMaxAge);
+    let ttl = stored.fresh_for(now);
+    if let Some(why) = objection(&stored, asked, age, ttl) {
+        return ask_origin(answer, why);
     }
-    match stored.fresh_for(now) {
-        Some(ttl) if asked.min_fresh.is_some_and(|wanted| ttl < seconds(wanted)) => {
-            ask_origin(ForwardReason::RequestMinFresh)
-        }
-        Some(ttl) => Reuse::Serve { age, ttl },
-        None => {
-            let staleness = stored.staleness(now);
-            let accepted = asked.max_stale.is_some_and(|limit| limit.accepts(staleness));
-            // §4.2.4: what forbids stale holds against the client's wish too.
-            if accepted && !stored.forbids_stale {
-                return Reuse::ServeStale { age, staleness, refresh: false };
-            }
-            if now < stored.serve_while_refreshing_until {
-                return Reuse::ServeStale { age, staleness, refresh: true };
-            }
-            ask_origin(ForwardReason::Stale)
-        }
+    if let Some(ttl) = ttl {
+        return Reuse::Serve { answer, age, ttl };
+    }
+    let staleness = stored.staleness(now);
+    // §4.2.4: what forbids stale holds against the client's wish too.
+    let accepted =
+        !stored.forbids_stale && asked.max_stale.is_some_and(|limit| limit.accepts(staleness));
+    match now < stored.serve_while_refreshing_until {
+        _ if accepted => Reuse::ServeStale { answer, age, staleness, refresh: false },
+        true => Reuse::ServeStale { answer, age, staleness, refresh: true },
+        false => ask_origin(answer, ForwardReason::Stale),
+    }
+}
+
+/// What origin or client have against an answer, fresh or stale.
+fn objection(
+    stored: &Stored,
+    asked: &RequestDirectives,
+    age: Duration,
+    ttl: Option<Duration>,
+) -> Option<ForwardReason> {
+    // max-stale widens what max-age allows (§5.2.1.2).
+    let too_old = |limit| age > seconds(limit) && asked.max_stale.is_none();
+    let too_short = |wanted| ttl.is_some_and(|ttl| ttl < seconds(wanted));
+    if asked.no_cache {
+        Some(ForwardReason::RequestNoCache)
+    } else if stored.always_revalidate {
+        Some(ForwardReason::NoCache)
+    } else if asked.max_age.is_some_and(too_old) {
+        Some(ForwardReason::RequestMaxAge)
+    } else if asked.min_fresh.is_some_and(too_short) {
+        Some(ForwardReason::RequestMinFresh)
+    } else {
+        None
+    }
+}
+
+fn ask_origin<A: Answer>(answer: A, why: ForwardReason) -> Reuse<A> {
+    match answer.stored().has_validator {
+        true => Reuse::Revalidate { answer, why },
+        false => Reuse::Forward { fallback: Some(answer), why },
+    }
+}
+
+impl Answer for Stored {
+    fn stored(&self) -> &Stored {
+        self
+    }
+}
+
+impl<A: Answer + ?Sized> Answer for &A {
+    fn stored(&self) -> &Stored {
+        (**self).stored()
+    }
+}
+
+impl<A: Answer + ?Sized> Answer for Arc<A> {
+    fn stored(&self) -> &Stored {
+        (**self).stored()
     }
 }
 
@@ -187,7 +244,17 @@ mod tests {
         has_validator: true,
     };
 
-    fn ask(cache_control: &str, stored: Stored, after: u64) -> Reuse {
+    /// The decision in short.
+    #[derive(Debug, PartialEq)]
+    enum Short {
+        Serve { age: u64, ttl: u64 },
+        Stale { staleness: u64, refresh: bool },
+        Revalidate(ForwardReason),
+        Forward(ForwardReason),
+        Unsatisfiable,
+    }
+
+    fn ask(cache_control: &str, stored: Stored, after: u32) -> Short {
         let rule = CacheRule {
             mode: Mode::Respect,
             ttl: None,
@@ -200,43 +267,42 @@ mod tests {
         let target = Target::parse("/").unwrap();
         let fields = [("cache-control", cache_control)];
         let request = Request::read(Method::Get, Scheme::Https, &host, &target, &fields);
-        reuse(&rule, &request, &Lookup::Found(stored), STORED_AT + seconds(after as u32))
+        match reuse(&rule, &request, Lookup::Found(stored), STORED_AT + seconds(after)) {
+            Reuse::Serve { age, ttl, .. } => {
+                Short::Serve { age: age.as_secs(), ttl: ttl.as_secs() }
+            }
+            Reuse::ServeStale { staleness, refresh, .. } => {
+                Short::Stale { staleness: staleness.as_secs(), refresh }
+            }
+            Reuse::Revalidate { why, .. } => Short::Revalidate(why),
+            Reuse::Forward { why, .. } => Short::Forward(why),
+            Reuse::Unsatisfiable => Short::Unsatisfiable,
+        }
     }
 
     #[test]
     fn fresh_serves_then_stale_while_refreshing_then_revalidation() {
-        assert_eq!(ask("", STORED, 59), Reuse::Serve { age: seconds(64), ttl: seconds(1) });
-        assert_eq!(
-            ask("", STORED, 60),
-            Reuse::ServeStale { age: seconds(65), staleness: seconds(0), refresh: true }
-        );
-        assert_eq!(ask("", STORED, 90), Reuse::Revalidate(ForwardReason::Stale));
+        assert_eq!(ask("", STORED, 59), Short::Serve { age: 64, ttl: 1 });
+        assert_eq!(ask("", STORED, 60), Short::Stale { staleness: 0, refresh: true });
+        assert_eq!(ask("", STORED, 90), Short::Revalidate(ForwardReason::Stale));
         let bare = Stored { has_validator: false, ..STORED };
-        assert_eq!(ask("", bare, 90), Reuse::Forward(ForwardReason::Stale));
+        assert_eq!(ask("", bare, 90), Short::Forward(ForwardReason::Stale));
     }
 
     #[test]
     fn request_directives_narrow_and_widen_as_the_rfc_says() {
         use ForwardReason::*;
         for (asked, after, expected) in [
-            ("no-cache", 1, Reuse::Revalidate(RequestNoCache)),
-            ("max-age=5", 1, Reuse::Revalidate(RequestMaxAge)),
-            ("max-age=6", 1, Reuse::Serve { age: seconds(6), ttl: seconds(59) }),
-            ("min-fresh=60", 1, Reuse::Revalidate(RequestMinFresh)),
-            ("min-fresh=59", 1, Reuse::Serve { age: seconds(6), ttl: seconds(59) }),
-            (
-                "max-stale",
-                500,
-                Reuse::ServeStale { age: seconds(505), staleness: seconds(440), refresh: false },
-            ),
-            (
-                "max-stale=440",
-                500,
-                Reuse::ServeStale { age: seconds(505), staleness: seconds(440), refresh: false },
-            ),
-            ("max-stale=439", 500, Reuse::Revalidate(Stale)),
-            ("only-if-cached", 500, Reuse::Unsatisfiable),
-            ("only-if-cached", 1, Reuse::Serve { age: seconds(6), ttl: seconds(59) }),
+            ("no-cache", 1, Short::Revalidate(RequestNoCache)),
+            ("max-age=5", 1, Short::Revalidate(RequestMaxAge)),
+            ("max-age=6", 1, Short::Serve { age: 6, ttl: 59 }),
+            ("min-fresh=60", 1, Short::Revalidate(RequestMinFresh)),
+            ("min-fresh=59", 1, Short::Serve { age: 6, ttl: 59 }),
+            ("max-stale", 500, Short::Stale { staleness: 440, refresh: false }),
+            ("max-stale=440", 500, Short::Stale { staleness: 440, refresh: false }),
+            ("max-stale=439", 500, Short::Revalidate(Stale)),
+            ("only-if-cached", 500, Short::Unsatisfiable),
+            ("only-if-cached", 1, Short::Serve { age: 6, ttl: 59 }),
         ] {
             assert_eq!(ask(asked, STORED, after), expected, "{asked} after {after} s");
         }
@@ -249,7 +315,7 @@ mod tests {
             serve_while_refreshing_until: STORED.fresh_until,
             ..STORED
         };
-        assert_eq!(ask("max-stale", strict, 61), Reuse::Revalidate(ForwardReason::Stale));
+        assert_eq!(ask("max-stale", strict, 61), Short::Revalidate(ForwardReason::Stale));
         assert!(!serves_on_error(&strict, STORED_AT + seconds(61)));
         assert!(serves_on_error(&STORED, STORED_AT + seconds(359)));
         assert!(!serves_on_error(&STORED, STORED_AT + seconds(360)));
@@ -258,7 +324,7 @@ mod tests {
     #[test]
     fn no_cache_of_the_origin_asks_every_time() {
         let careful = Stored { always_revalidate: true, ..STORED };
-        assert_eq!(ask("", careful, 1), Reuse::Revalidate(ForwardReason::NoCache));
+        assert_eq!(ask("", careful, 1), Short::Revalidate(ForwardReason::NoCache));
         assert!(!serves_on_error(&careful, STORED_AT));
     }
 }
