@@ -1,1 +1,80 @@
-//! The request loop at the CDN edge.
+//! Tidegate at the CDN edge: a Cloudflare Worker around the decisions of `tidegate-core`.
+//!
+//! It does the I/O and takes no decision: reads requests and the clock, looks into the Cache
+//! API, asks the limiter's Durable Objects and the origin, and sends what the core says. It
+//! never buffers a body, never keeps anything of one request for another client, and when
+//! something of its own breaks, lets the request through to the origin rather than fail it.
+
+mod admission;
+mod cache_store;
+mod clock;
+mod digest;
+mod edits;
+mod embedded_policy;
+mod gate;
+mod head;
+mod health;
+mod hex;
+mod limiter;
+mod local_states;
+mod origin;
+mod past_the_gate;
+mod platform;
+mod problem;
+mod url;
+
+use std::rc::Rc;
+
+use tidegate_core::respond::Problem;
+use worker::{Context, Env, console_error, event, web_sys};
+
+use cache_store::CacheStore;
+use gate::{Answer, Gate, Stop};
+use origin::Origin;
+
+pub use limiter::Limiter;
+
+/// Answers one request.
+#[event(fetch)]
+async fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    context: Context,
+) -> worker::Result<web_sys::Response> {
+    // Should this instance die on the way, the platform asks the zone's origin by itself.
+    context.pass_through_on_exception();
+    let origin = Rc::new(Origin::from_env(&env)?);
+    match through_the_gate(&request, &origin, env, context).await {
+        Ok(answer) => Ok(answer),
+        Err(Stop::Refused(problem, allowance)) => Ok(problem::answer(&problem, allowance)?),
+        Err(Stop::Unreachable(error)) => Ok(problem::answer(&unreachable(&error), None)?),
+        Err(Stop::Broken(reason)) => {
+            console_error!("tidegate: past the gate, {reason}");
+            match past_the_gate::send(&request, &origin, reason).await {
+                Ok(answer) => Ok(answer),
+                Err(error) => Ok(problem::answer(&unreachable(&error), None)?),
+            }
+        }
+    }
+}
+
+async fn through_the_gate(
+    request: &web_sys::Request,
+    origin: &Rc<Origin>,
+    env: Env,
+    context: Context,
+) -> Answer {
+    let policy = embedded_policy::get().map_err(|error| {
+        console_error!("tidegate: {error}");
+        Stop::Broken("policy")
+    })?;
+    let store = CacheStore::open().ok_or(Stop::Broken("no-cache-api"))?;
+    let gate = Rc::new(Gate { policy, store, origin: Rc::clone(origin), env, context });
+    gate.answer(request).await
+}
+
+fn unreachable(error: &origin::Unreachable) -> Problem {
+    console_error!("tidegate: the origin does not answer: {error}");
+    // What the platform says of it names hosts and ports: that is for the log.
+    Problem::new(502, "Bad gateway", "The origin does not answer.")
+}

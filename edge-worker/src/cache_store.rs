@@ -1,0 +1,143 @@
+//! The store: Cloudflare's Cache API, `caches.default`, one cache for each data centre.
+//!
+//! The core decides and this keeps. What the Cache API decides on its own is kept out of
+//! its hands: it knows no stale answers, so an entry lives there for its stale windows too;
+//! it ignores `Vary`, so variants have URLs of their own; it freezes `Age` and rewrites
+//! `Date`, so both are kept beside (see [`entry`]).
+//!
+//! A store that fails is an empty store: no request fails because of it.
+
+pub(crate) mod entry;
+
+use tidegate_core::headers::{Fields, Vary};
+use tidegate_core::{CacheKey, Host, Lookup};
+use worker::js_sys::{self, futures::JsFuture};
+use worker::wasm_bindgen::JsCast;
+use worker::worker_sys::ext::CacheStorageExt;
+use worker::{Context, console_warn, web_sys};
+
+use crate::digest;
+use crate::edits::Edits;
+use crate::platform::{put_whole, respond};
+
+pub(crate) use entry::Entry;
+
+/// Bytes of a body at most. The platform takes 512 MB; but the two branches of a body being
+/// stored share the isolate's 128 MB when the client reads slower than the cache.
+const MAX_BODY: f64 = 32.0 * 1024.0 * 1024.0;
+
+/// The cache of this data centre.
+pub(crate) struct CacheStore {
+    cache: web_sys::Cache,
+}
+
+/// Where the answers of one key lie.
+pub(crate) struct Place {
+    /// The answer that came first lies here, and says by `Vary` where others would be.
+    first: String,
+    /// `Vary` of the first answer, when that is not for the request at hand.
+    taken_by: Option<Vary>,
+}
+
+impl CacheStore {
+    /// The default cache.
+    pub(crate) fn open() -> Option<Self> {
+        let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
+        Some(Self { cache: scope.caches().ok()?.default() })
+    }
+
+    /// Looks `key` up for a request with these fields; also says where an answer to it goes.
+    pub(crate) async fn look_up(
+        &self,
+        key: &CacheKey,
+        host: &Host<'_>,
+        request: &impl Fields,
+    ) -> (Lookup<Entry>, Place) {
+        let mut place = Place::of(key, host);
+        let Some(first) = self.read(&place.first).await else {
+            return (Lookup::Nothing, place);
+        };
+        if first.suits(request) {
+            return (Lookup::Found(first), place);
+        }
+        let vary = first.vary();
+        let variant = place.variant(&vary, request);
+        place.taken_by = Some(vary);
+        match self.read(&variant).await {
+            Some(entry) if entry.suits(request) => (Lookup::Found(entry), place),
+            _ => (Lookup::OtherVariants, place),
+        }
+    }
+
+    /// Stores a copy of `response` with this status and head at `url`, as its body arrives and
+    /// without keeping anyone waiting.
+    pub(crate) fn put_later(
+        &self,
+        context: &Context,
+        url: String,
+        response: &web_sys::Response,
+        status: u16,
+        head: &Edits,
+    ) {
+        let copy = response.clone();
+        let entry = copy.and_then(|copy| respond(status, copy.body().as_ref(), head.as_str()));
+        let cache = self.cache.clone();
+        context.wait_until(async move {
+            let stored = async {
+                let put = put_whole(&cache, &url, &entry?, MAX_BODY, entry::STORED);
+                JsFuture::from(put).await
+            };
+            match stored.await {
+                Ok(whole) if whole.is_truthy() => {}
+                Ok(_) => console_warn!("tidegate: not stored, the body was cut off: {url}"),
+                Err(error) => console_warn!("tidegate: not stored, {error:?}: {url}"),
+            }
+        });
+    }
+
+    /// Takes out what lies at `url` in this data centre, without keeping anyone waiting.
+    pub(crate) fn delete_later(&self, context: &Context, url: String) {
+        let cache = self.cache.clone();
+        context.wait_until(async move {
+            if let Err(error) = JsFuture::from(cache.delete_with_str(&url)).await {
+                console_warn!("tidegate: not deleted, {error:?}: {url}");
+            }
+        });
+    }
+
+    async fn read(&self, url: &str) -> Option<Entry> {
+        // By URL and without fields: asked conditionally or for a range, the Cache API
+        // would answer on its own, and not always by the letter.
+        match JsFuture::from(self.cache.match_with_str(url)).await {
+            Ok(found) if found.is_undefined() => None,
+            Ok(found) => Entry::read(url, found.unchecked_into()),
+            Err(error) => {
+                console_warn!("tidegate: the cache failed, {error:?}");
+                None
+            }
+        }
+    }
+}
+
+impl Place {
+    /// The URL is on the host that the request is for, since a Worker may only use names of
+    /// its own zone, and under a path that no route serves.
+    fn of(key: &CacheKey, host: &Host<'_>) -> Self {
+        let digest = digest::hex(key.as_bytes());
+        let first = format!("https://{}/.tidegate/cache/{digest}", host.as_str());
+        Self { first, taken_by: None }
+    }
+
+    /// Where an answer goes that varies like this: in place of the first, unless that is
+    /// another variant of the same.
+    pub(crate) fn for_answer(&self, vary: &Vary, request: &impl Fields) -> String {
+        match &self.taken_by {
+            Some(first) if first == vary => self.variant(vary, request),
+            _ => self.first.clone(),
+        }
+    }
+
+    fn variant(&self, vary: &Vary, request: &impl Fields) -> String {
+        format!("{}/{}", self.first, digest::hex(vary.signature(request).as_bytes()))
+    }
+}

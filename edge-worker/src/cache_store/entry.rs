@@ -1,0 +1,121 @@
+//! A stored answer as it lies in the Cache API: with its own fields, except that the few
+//! which the cache reads or rewrites go by a prefix while they are in there.
+
+use core::str;
+
+use tidegate_core::forward::{connection_options, is_never_stored};
+use tidegate_core::headers::vary::VariantSignature;
+use tidegate_core::headers::{Fields, Vary};
+use tidegate_core::reuse::Answer;
+use tidegate_core::{Stored, Timestamp};
+use worker::web_sys;
+
+use crate::edits::Edits;
+use crate::head::{Head, ResponseHead};
+use crate::hex;
+
+/// Our facts about the answer, as JSON; they also tell one put from another.
+pub(super) const STORED: &str = "tidegate-stored";
+/// Which variant the answer is: the values that chose it, in hexadecimal digits.
+const VARIANT: &str = "tidegate-variant";
+/// Before the name of a field that the cache would use or change.
+const KEPT: &str = "tidegate-kept-";
+
+/// A stored answer, taken out.
+pub(crate) struct Entry {
+    /// Where it lies.
+    pub(crate) url: String,
+    /// As the cache gave it; the body is unread.
+    pub(crate) response: web_sys::Response,
+    /// The fields of the answer.
+    pub(crate) fields: Head,
+    /// What is known of it besides.
+    pub(crate) stored: Stored,
+    variant: String,
+}
+
+impl Entry {
+    /// `None` for what this version did not put there.
+    pub(super) fn read(url: &str, response: web_sys::Response) -> Option<Self> {
+        let mut fields = ResponseHead::read(&response).into_fields();
+        let stored = serde_json::from_str(fields.text(STORED)?).ok()?;
+        let variant = fields.text(VARIANT)?.into();
+        fields.rename(|name| match name.strip_prefix(KEPT) {
+            Some(_) => Some(KEPT.len()),
+            None => (!is_the_caches(name)).then_some(0),
+        });
+        Some(Self { url: url.into(), response, fields, stored, variant })
+    }
+
+    /// Which request fields chose this answer.
+    pub(crate) fn vary(&self) -> Vary {
+        Vary::parse(self.fields.values("vary"))
+    }
+
+    /// Whether the answer is for requests with these fields (RFC 9111 §4.1).
+    pub(super) fn suits(&self, request: &impl Fields) -> bool {
+        hex::encode(self.vary().signature(request).as_bytes()) == self.variant
+    }
+}
+
+impl Answer for Entry {
+    fn stored(&self) -> &Stored {
+        &self.stored
+    }
+}
+
+/// The head to store: `fields` of the answer, `stored`, and which `variant` it is.
+///
+/// A body is decoded when it is stored: what the platform would do with an encoded one
+/// depends on who reads it, and some readers encode it a second time. So the coding goes,
+/// with the length, and what was a strong validator of the coded bytes becomes a weak one.
+pub(crate) fn head(
+    fields: &impl Fields,
+    stored: &Stored,
+    variant: &VariantSignature,
+    now: Timestamp,
+) -> Edits {
+    let mut head = Edits::default();
+    let is_coded = fields.first("content-encoding").is_some_and(|coding| coding != b"identity");
+    for (name, value) in fields.lines() {
+        let Ok(value) = str::from_utf8(value) else { continue };
+        match name {
+            "content-encoding" => {}
+            "content-length" if is_coded => {}
+            "etag" if is_coded && !value.starts_with("W/") => head.add(name, &format!("W/{value}")),
+            _ if is_never_stored(name)
+                || is_option(fields, name)
+                || name.starts_with("tidegate-") => {}
+            _ if is_the_caches(name) => head.add(&format!("{KEPT}{name}"), value),
+            _ => head.add(name, value),
+        }
+    }
+    let lifetime = stored.useful_until().since(now).as_secs().max(1);
+    head.add("cache-control", &format!("max-age={lifetime}"));
+    head.add(STORED, &serde_json::to_string(stored).unwrap_or_default());
+    head.add(VARIANT, &hex::encode(variant.as_bytes()));
+    head
+}
+
+/// Whether the Cache API decides by this field, changes it, or adds it: in a stored head the
+/// answer's own has the prefix, and one without is not the answer's.
+fn is_the_caches(name: &str) -> bool {
+    matches!(
+        name,
+        "cache-control"
+            | "cdn-cache-control"
+            | "cloudflare-cdn-cache-control"
+            | "expires"
+            | "pragma"
+            | "date"
+            | "age"
+            | "cf-cache-status"
+            | STORED
+            | VARIANT
+    )
+}
+
+/// Whether the answer's Connection field says that `name` is for one connection only.
+fn is_option(fields: &impl Fields, name: &str) -> bool {
+    connection_options(fields).any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
+}

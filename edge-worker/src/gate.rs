@@ -1,0 +1,125 @@
+//! One request, from the client's question to its answer:
+//!
+//! `limit → key → look up → reuse → (serve | serve stale and refresh | revalidate | forward)
+//! → store → fields → body`
+//!
+//! The core takes every decision; names and order are those of the shim's gate.
+
+mod answer;
+mod ask;
+mod passage;
+
+use std::rc::Rc;
+
+use tidegate_core::headers::cache_status::Ttl;
+use tidegate_core::respond::Problem;
+use tidegate_core::reuse::{ForwardReason, reuse};
+use tidegate_core::{Policy, Reuse};
+use worker::{Context, Env, web_sys};
+
+use crate::cache_store::CacheStore;
+use crate::clock;
+use crate::head::RequestHead;
+use crate::health;
+use crate::origin::{Origin, Unreachable};
+use passage::{Address, Passage};
+
+pub(crate) use passage::Allowance;
+
+/// What begins like this is answered here and never goes to the origin.
+const OWN_PATHS: &str = "/.tidegate/";
+
+/// What every request meets on its way.
+pub(crate) struct Gate {
+    pub(crate) policy: &'static Policy,
+    pub(crate) store: CacheStore,
+    pub(crate) origin: Rc<Origin>,
+    pub(crate) env: Env,
+    pub(crate) context: Context,
+}
+
+/// An answer for the client, or why there is none.
+pub(crate) type Answer = Result<web_sys::Response, Stop>;
+
+/// Why a request gets its answer neither from the cache nor from the origin.
+pub(crate) enum Stop {
+    /// The policy or the protocol refuses it.
+    Refused(Problem, Option<Allowance>),
+    /// The origin does not answer.
+    Unreachable(Unreachable),
+    /// Something of ours failed before the request was on its way; the word says what.
+    Broken(&'static str),
+}
+
+impl Gate {
+    /// Answers `request`.
+    pub(crate) async fn answer(self: &Rc<Self>, request: &web_sys::Request) -> Answer {
+        let head = RequestHead::read(request);
+        let address = Address::of(&head)?;
+        if address.target.path().starts_with(OWN_PATHS) {
+            return self.own(&address);
+        }
+        let mut passage = Passage::new(self, request, &head, &address);
+
+        passage.admit().await?;
+        let Ok(rule) = passage.plan.cache else {
+            return passage.bypass().await;
+        };
+        let key = passage.key(rule);
+        let (found, place) = self.store.look_up(&key, &address.host, head.fields()).await;
+        match reuse(rule, &passage.asked, found, clock::now()) {
+            Reuse::Serve { answer, ttl, .. } => passage.serve(&answer, Ttl::fresh(ttl), None),
+            Reuse::ServeStale { answer, staleness, refresh, .. } => {
+                if refresh {
+                    self.refresh_later(request);
+                }
+                passage.serve(&answer, Ttl::stale(staleness), None)
+            }
+            Reuse::Revalidate { answer, why } => {
+                passage.revalidate(rule, answer, &place, why).await
+            }
+            Reuse::Forward { fallback, why } => passage.forward(rule, fallback, &place, why).await,
+            Reuse::Unsatisfiable => Err(passage.refuse(Problem::new(
+                504,
+                "Not in the cache",
+                "The request allows only a stored answer, and there is none that may serve.",
+            ))),
+        }
+    }
+
+    /// The few pages that are ours.
+    fn own(&self, address: &Address<'_>) -> Answer {
+        match address.target.path() {
+            health::PATH => health::answer(self.policy).map_err(|_| Stop::Broken("health")),
+            _ => Err(Stop::Refused(
+                Problem::new(404, "Not found", "No such page of Tidegate."),
+                None,
+            )),
+        }
+    }
+
+    /// Asks the origin again for what was served stale, once the client has its answer.
+    fn refresh_later(self: &Rc<Self>, request: &web_sys::Request) {
+        // Another handle on the request, not a copy of it.
+        let (gate, request) = (Rc::clone(self), Clone::clone(request));
+        self.context.wait_until(async move {
+            // Whatever comes of it, the client has its answer, and the next one asks again.
+            let _ = gate.refresh(&request).await;
+        });
+    }
+
+    async fn refresh(self: &Rc<Self>, request: &web_sys::Request) -> Result<(), Stop> {
+        let head = RequestHead::read(request);
+        let address = Address::of(&head)?;
+        let passage = Passage::new(self, request, &head, &address);
+        let Ok(rule) = passage.plan.cache else { return Ok(()) };
+        let key = passage.key(rule);
+        let (found, place) = self.store.look_up(&key, &address.host, head.fields()).await;
+        // Somebody else may have refreshed it meanwhile.
+        let found = reuse(rule, &passage.asked, found, clock::now());
+        if let Reuse::ServeStale { answer, refresh: true, .. } = found {
+            passage.revalidate(rule, answer, &place, ForwardReason::Stale).await?;
+        }
+        Ok(())
+    }
+}

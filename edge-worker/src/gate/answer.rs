@@ -1,0 +1,117 @@
+//! The steps that answer the client: which fields go along, and which body.
+
+use tidegate_core::conditional::is_not_modified;
+use tidegate_core::forward::{is_hop_by_hop, is_kept_on_update};
+use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
+use tidegate_core::headers::{Fields, ResponseDirectives};
+use tidegate_core::{Method, Stored, respond};
+use worker::web_sys;
+
+use super::ask::FromOrigin;
+use super::passage::Passage;
+use super::{Answer, Stop};
+use crate::cache_store::Entry;
+use crate::edits::Edits;
+use crate::{clock, platform};
+
+impl Passage<'_> {
+    /// Serves what is stored.
+    pub(super) fn serve(&self, entry: &Entry, ttl: Ttl, detail: Option<&'static str>) -> Answer {
+        let key = self.key_name();
+        let cache = self.plan.tier.cache_name();
+        let status =
+            CacheStatus { cache, outcome: Outcome::Hit { ttl }, key: key.as_deref(), detail };
+        self.send_stored(&entry.fields, &entry.stored, &entry.response, &status)
+    }
+
+    /// Serves what is stored although it is stale, because the origin failed (RFC 5861 §4).
+    pub(super) fn serve_on_error(&self, entry: &Entry) -> Answer {
+        let staleness = entry.stored.staleness(clock::now());
+        self.serve(entry, Ttl::stale(staleness), Some("stale-if-error"))
+    }
+
+    /// A stored answer: its head made anew, since the one in the store has fields of ours, and
+    /// its body as it streams out of the store.
+    pub(super) fn send_stored(
+        &self,
+        fields: &impl Fields,
+        stored: &Stored,
+        response: &web_sys::Response,
+        status: &CacheStatus<'_>,
+    ) -> Answer {
+        if self.is_unchanged(stored.status, fields) {
+            discard(response);
+            return self.not_modified(fields, stored, status);
+        }
+        let mut head = Edits::default();
+        head.add_all(fields.lines());
+        respond::age(&mut head, stored.age(clock::now()));
+        self.finish(&mut head, stored.status, fields, status);
+        let body = match self.asked.method {
+            Method::Head => {
+                discard(response);
+                None
+            }
+            _ => response.body(),
+        };
+        platform::respond(stored.status, body.as_ref(), head.as_str())
+            .map_err(|_| Stop::Broken("unusable-entry"))
+    }
+
+    /// 304 in place of a stored answer, with the fields that RFC 9110 §15.4.5 wants and
+    /// without those that describe the body.
+    pub(super) fn not_modified(
+        &self,
+        fields: &impl Fields,
+        stored: &Stored,
+        status: &CacheStatus<'_>,
+    ) -> Answer {
+        let mut head = Edits::default();
+        head.add_all(fields.lines().filter(|(name, _)| !is_kept_on_update(name)));
+        respond::age(&mut head, stored.age(clock::now()));
+        self.finish(&mut head, 304, fields, status);
+        platform::respond(304, None, head.as_str()).map_err(|_| Stop::Broken("unusable-entry"))
+    }
+
+    /// The origin's answer, as it comes in.
+    pub(super) fn relay(&self, answer: FromOrigin, status: &CacheStatus<'_>) -> web_sys::Response {
+        let FromOrigin { response, head, .. } = answer;
+        let mut edits = Edits::default();
+        for (name, _) in head.fields().pairs().filter(|(name, _)| is_hop_by_hop(name)) {
+            edits.drop(name);
+        }
+        self.finish(&mut edits, head.status(), head.fields(), status);
+        // Should the platform refuse our fields, the answer is worth more than they are.
+        platform::respond_like(&response, response.body().as_ref(), edits.as_str())
+            .unwrap_or(response)
+    }
+
+    /// The fields that every answer takes along; `fields` are those it had.
+    fn finish(&self, head: &mut Edits, code: u16, fields: &impl Fields, status: &CacheStatus<'_>) {
+        let said = ResponseDirectives::parse(fields.values("cache-control"));
+        respond::browser(head, &self.plan, code, &said);
+        respond::cache_status(head, status);
+        if let Some((limit, admission)) = &self.allowance {
+            respond::rate_limit(head, limit, admission);
+        }
+    }
+
+    /// Whether the client has this answer already (RFC 9110 §13).
+    pub(super) fn is_unchanged(&self, code: u16, fields: &impl Fields) -> bool {
+        let asks = self.asked.is_conditional && self.asked.method.is_answered_from_cache();
+        asks && code == 200 && is_not_modified(self.asked.fields, fields, clock::now())
+    }
+
+    /// The key as people read it.
+    pub(super) fn key_name(&self) -> Option<String> {
+        self.plan.key_name(&self.asked, &self.who)
+    }
+}
+
+/// Lets go of a body nobody will read. Otherwise, if it is being stored at the same time, all
+/// that is stored would pile up in memory for the reader that never comes.
+pub(super) fn discard(response: &web_sys::Response) {
+    if let Some(body) = response.body() {
+        let _ = body.cancel();
+    }
+}

@@ -1,0 +1,211 @@
+//! The steps that ask the origin: pass a request on as it is, forward it for an answer that
+//! may be stored, or revalidate a stored one.
+
+use tidegate_core::forward::{is_hop_by_hop, is_kept_on_update, is_unkeyed_override};
+use tidegate_core::headers::{Fields, FieldsMut, Vary};
+use tidegate_core::refresh::refresh;
+use tidegate_core::reuse::ForwardReason;
+use tidegate_core::store::{renew, store};
+use tidegate_core::{CacheRule, Exchange, Refresh, Response, Store, Stored, respond};
+use worker::web_sys;
+
+use super::answer::discard;
+use super::passage::Passage;
+use super::{Answer, Stop};
+use crate::cache_store::{Entry, Place, entry};
+use crate::edits::Edits;
+use crate::head::{Head, ResponseHead};
+use crate::{clock, origin, platform};
+
+/// An answer of the origin, its body unread.
+pub(super) struct FromOrigin {
+    pub(super) response: web_sys::Response,
+    pub(super) head: ResponseHead,
+    exchange: Exchange,
+}
+
+impl Passage<'_> {
+    /// The policy keeps this request out of the cache: method, fields and body go through.
+    pub(super) async fn bypass(&self) -> Answer {
+        let answer = self.fetch(&self.travelling_fields()).await?;
+        let status = respond::bypassed(&self.plan, Some(answer.head.status()));
+        Ok(self.relay(answer, &status))
+    }
+
+    /// Nothing that is stored can answer; what is stored may all the same serve if the origin
+    /// fails.
+    pub(super) async fn forward(
+        &self,
+        rule: &CacheRule,
+        stored: Option<Entry>,
+        place: &Place,
+        why: ForwardReason,
+    ) -> Answer {
+        let answer = self.fetch(&self.unconditional_fields()).await;
+        match stored {
+            Some(entry) if decide(&entry, &answer) == Refresh::ServeStale => {
+                self.serve_on_error(&entry)
+            }
+            _ => self.keep(rule, answer?, place, why),
+        }
+    }
+
+    /// What is stored can answer if the origin confirms it.
+    pub(super) async fn revalidate(
+        &self,
+        rule: &CacheRule,
+        entry: Entry,
+        place: &Place,
+        why: ForwardReason,
+    ) -> Answer {
+        let mut fields = self.unconditional_fields();
+        put_validators(&mut fields, &entry.fields);
+        let answer = self.fetch(&fields).await;
+        match decide(&entry, &answer) {
+            Refresh::Freshen => self.freshen(rule, &entry, &answer?, place, why),
+            Refresh::ServeStale => self.serve_on_error(&entry),
+            Refresh::Replace => self.keep(rule, answer?, place, why),
+        }
+    }
+
+    /// Serves the origin's answer, and stores it while the client reads, if it may be kept.
+    fn keep(
+        &self,
+        rule: &CacheRule,
+        answer: FromOrigin,
+        place: &Place,
+        why: ForwardReason,
+    ) -> Answer {
+        let FromOrigin { response, head, exchange } = &answer;
+        let read = Response::read(head.status(), head.fields(), exchange.received_at);
+        let kept = store(rule, &self.asked, &read, exchange);
+        if let Store::Keep { stored, vary } = &kept {
+            self.put(place, response, head.fields(), stored, vary);
+        }
+        let key = self.key_name();
+        let (tier, now) = (self.plan.tier, clock::now());
+        let status = respond::forwarded(tier, why, head.status(), &kept, now, key.as_deref());
+        match &kept {
+            Store::Keep { stored, .. } if self.is_unchanged(head.status(), head.fields()) => {
+                discard(response);
+                self.not_modified(head.fields(), stored, &status)
+            }
+            _ => Ok(self.relay(answer, &status)),
+        }
+    }
+
+    /// Serves the stored answer that the origin has confirmed, with the fields it has updated.
+    fn freshen(
+        &self,
+        rule: &CacheRule,
+        entry: &Entry,
+        confirmed: &FromOrigin,
+        place: &Place,
+        why: ForwardReason,
+    ) -> Answer {
+        let merged = merge(&entry.fields, confirmed.head.fields());
+        let exchange = &confirmed.exchange;
+        let read = Response::read(entry.stored.status, &merged, exchange.received_at);
+        let kept = renew(rule, &self.asked, &read, exchange);
+        let stored = match &kept {
+            Store::Keep { stored, vary } => {
+                self.put(place, &entry.response, &merged, stored, vary);
+                *stored
+            }
+            Store::Skip(_) => {
+                self.gate.store.delete_later(&self.gate.context, entry.url.clone());
+                entry.stored
+            }
+        };
+        let key = self.key_name();
+        let (tier, now) = (self.plan.tier, clock::now());
+        let status = respond::forwarded(tier, why, 304, &kept, now, key.as_deref());
+        self.send_stored(&merged, &stored, &entry.response, &status)
+    }
+
+    /// Stores a copy of `response` in the background, as its body arrives.
+    fn put(
+        &self,
+        place: &Place,
+        response: &web_sys::Response,
+        fields: &impl Fields,
+        stored: &Stored,
+        vary: &Vary,
+    ) {
+        let url = place.for_answer(vary, self.asked.fields);
+        let variant = vary.signature(self.asked.fields);
+        let entry = entry::head(fields, stored, &variant, clock::now());
+        self.gate.store.put_later(&self.gate.context, url, response, stored.status, &entry);
+    }
+
+    async fn fetch(&self, fields: &Edits) -> Result<FromOrigin, Stop> {
+        let url = self.gate.origin.url(self.asked.target);
+        let question = platform::forward(self.request, &url, fields.as_str())
+            .map_err(|_| Stop::Broken("unsendable-request"))?;
+        let requested_at = clock::now();
+        let response = origin::fetch(&question).await.map_err(Stop::Unreachable)?;
+        let exchange = Exchange { requested_at, received_at: clock::now() };
+        Ok(FromOrigin { head: ResponseHead::read(&response), response, exchange })
+    }
+
+    /// The client's fields, less those that end here, and who the client is.
+    fn travelling_fields(&self) -> Edits {
+        let mut fields = Edits::default();
+        for (name, _) in self.asked.fields.pairs() {
+            let upgrades = self.asked.is_upgrade && name == "upgrade";
+            if (is_hop_by_hop(name) && !upgrades) || is_unkeyed_override(name) {
+                fields.drop(name);
+            }
+        }
+        origin::put_client(
+            &mut fields,
+            self.client_ip(),
+            self.asked.host.as_str(),
+            self.asked.scheme,
+        );
+        fields
+    }
+
+    /// The same without the client's conditions: its range and its validators choose what
+    /// the client gets, and the cache wants the whole.
+    fn unconditional_fields(&self) -> Edits {
+        let mut fields = self.travelling_fields();
+        for name in [
+            "range",
+            "if-match",
+            "if-none-match",
+            "if-modified-since",
+            "if-unmodified-since",
+            "if-range",
+        ] {
+            fields.remove(name);
+        }
+        fields
+    }
+}
+
+/// What the origin's answer, or its silence, does to `entry`.
+fn decide(entry: &Entry, answer: &Result<FromOrigin, Stop>) -> Refresh {
+    let status = answer.as_ref().ok().map(|answer| answer.head.status());
+    refresh(&entry.stored, status, clock::now())
+}
+
+/// Asks whether what has these fields is still good (RFC 9111 §4.3.1).
+fn put_validators(fields: &mut Edits, stored: &Head) {
+    if let Some(etag) = stored.text("etag") {
+        fields.set("if-none-match", etag);
+    }
+    if let Some(date) = stored.text("last-modified") {
+        fields.set("if-modified-since", date);
+    }
+}
+
+/// The stored fields, those of a 304 in place of their namesakes (RFC 9111 §3.2). An ETag that
+/// became weak when the body was decoded stays so.
+fn merge<'a>(stored: &'a Head, update: &'a Head) -> Vec<(&'a str, &'a [u8])> {
+    let is_weak = stored.text("etag").is_some_and(|etag| etag.starts_with("W/"));
+    let updates = |name: &str| !is_kept_on_update(name) && !(is_weak && name == "etag");
+    let replaced = |name: &str| updates(name) && update.first(name).is_some();
+    let kept = stored.lines().filter(|(name, _)| !replaced(name));
+    kept.chain(update.lines().filter(|(name, _)| updates(name))).collect()
+}

@@ -1,0 +1,117 @@
+//! One request at the gate: what it asks, what the policy plans for it, and the steps that
+//! concern the client.
+
+use std::rc::Rc;
+
+use tidegate_core::rate::Limit;
+use tidegate_core::respond::Problem;
+use tidegate_core::{
+    Admission, CacheKey, CacheRule, ClientFacts, Host, Identity, LimitKey, Method, Plan, Request,
+    Scheme, Target, Tier,
+};
+use worker::web_sys;
+
+use super::{Gate, Stop};
+use crate::admission;
+use crate::head::{Head, RequestHead};
+use crate::url::Url;
+
+/// The limit that leaves the client the least, and its verdict.
+pub(crate) type Allowance = (&'static Limit, Admission);
+
+/// Where a request goes, as the core reads it.
+pub(super) struct Address<'a> {
+    pub(super) scheme: Scheme,
+    pub(super) host: Host<'a>,
+    pub(super) target: Target<'a>,
+}
+
+/// A request on its way through the gate.
+pub(super) struct Passage<'a> {
+    pub(super) gate: &'a Rc<Gate>,
+    pub(super) request: &'a web_sys::Request,
+    pub(super) asked: Request<'a, Head>,
+    pub(super) plan: Plan<'static>,
+    pub(super) who: Identity,
+    pub(super) allowance: Option<Allowance>,
+}
+
+impl<'a> Address<'a> {
+    /// The address in a request's URL. A target that no server should see is refused.
+    pub(super) fn of(head: &'a RequestHead) -> Result<Self, Stop> {
+        let url = Url::split(head.url()).ok_or(Stop::Broken("unknown-url"))?;
+        let bad = |what: &dyn ToString| {
+            Stop::Refused(Problem::new(400, "Bad request", what.to_string()), None)
+        };
+        Ok(Self {
+            scheme: url.scheme,
+            host: Host::parse(url.authority, url.scheme).map_err(|error| bad(&error))?,
+            target: Target::parse(url.target).map_err(|error| bad(&error))?,
+        })
+    }
+}
+
+impl<'a> Passage<'a> {
+    pub(super) fn new(
+        gate: &'a Rc<Gate>,
+        request: &'a web_sys::Request,
+        head: &'a RequestHead,
+        address: &'a Address<'a>,
+    ) -> Self {
+        let Address { scheme, host, target } = address;
+        let method = Method::parse(head.method());
+        let asked = Request::read(method, *scheme, host, target, head.fields());
+        let plan = gate.policy.plan(Tier::Edge, &asked);
+        // Nobody whom the edge could trust stands before it: no field names a user here.
+        let who = gate.policy.identify(head.fields(), false);
+        Self { gate, request, asked, plan, who, allowance: None }
+    }
+
+    /// May this client proceed? Every limit of the route counts the request; the first that
+    /// refuses it ends it.
+    pub(super) async fn admit(&mut self) -> Result<(), Stop> {
+        for limit in self.plan.limits() {
+            let key = LimitKey::of(limit, &self.client());
+            let admission = admission::admit(&self.gate.env, limit, &key).await;
+            if let Admission::Deny { retry_after, .. } = admission {
+                self.allowance = Some((limit, admission));
+                return Err(self.refuse(Problem::too_many_requests(retry_after)));
+            }
+            let is_tighter = |(_, before): &Allowance| remaining(&admission) < remaining(before);
+            if self.allowance.as_ref().is_none_or(is_tighter) {
+                self.allowance = Some((limit, admission));
+            }
+        }
+        Ok(())
+    }
+
+    /// What identifies the answer.
+    pub(super) fn key(&self, rule: &CacheRule) -> CacheKey {
+        CacheKey::of(&rule.key, &self.asked, &self.who)
+    }
+
+    /// The end of a request that gets `problem` for an answer.
+    pub(super) fn refuse(&self, problem: Problem) -> Stop {
+        Stop::Refused(problem, self.allowance)
+    }
+
+    /// The client's address, which Cloudflare writes over whatever the client sent.
+    pub(super) fn client_ip(&self) -> Option<&'a str> {
+        self.asked.fields.text("cf-connecting-ip")
+    }
+
+    fn client(&self) -> ClientFacts<'_> {
+        let user = match &self.who {
+            Identity::Verified(user) => Some(user.as_str()),
+            Identity::Opaque(_) | Identity::Anonymous => None,
+        };
+        ClientFacts { user, ip: self.client_ip().and_then(|ip| ip.parse().ok()) }
+    }
+}
+
+fn remaining(admission: &Admission) -> u32 {
+    match admission {
+        Admission::Allow { remaining, .. } => *remaining,
+        Admission::Deny { .. } => 0,
+    }
+}

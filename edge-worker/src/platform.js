@@ -1,0 +1,97 @@
+// What Rust asks of the platform with one call each. A crossing between wasm and
+// JavaScript costs more than the work on either side, so heads cross as one string
+// and header changes come back as one string.
+//
+// The framing is unambiguous: neither a method, a serialised URL, a field name nor a
+// field value can hold a line feed (Fetch §2.2), and no field name holds a colon.
+
+/** `METHOD\nURL` and then `\nname:value` for every field. */
+export function requestHead(request) {
+  return request.method + "\n" + request.url + lines(request.headers);
+}
+
+/** `STATUS` and then `\nname:value` for every field; each Set-Cookie is its own line. */
+export function responseHead(response) {
+  return response.status + lines(response.headers);
+}
+
+function lines(headers) {
+  let text = "";
+  for (const [name, value] of headers) text += "\n" + name + ":" + value;
+  return text;
+}
+
+/**
+ * A copy of `response` with other header fields, and with `body` for its body.
+ * Copying is not optional: what comes from `fetch` or from the cache is immutable.
+ * Status, WebSocket and content coding are those of `response`.
+ */
+export function respondLike(response, body, edits) {
+  const copy = new Response(body, response);
+  edit(copy.headers, edits);
+  return copy;
+}
+
+/** An answer with a head of our own making, and a text, a stream or nothing for its body. */
+export function respond(status, body, edits) {
+  const answer = new Response(body ?? null, { status });
+  edit(answer.headers, edits);
+  return answer;
+}
+
+/** `request` as it is to go to `url`: its method and its unread body, other fields. */
+export function forward(request, url, edits) {
+  const outgoing = new Request(url, request);
+  edit(outgoing.headers, edits);
+  return outgoing;
+}
+
+function edit(headers, edits) {
+  if (edits === "") return;
+  for (const line of edits.split("\n")) {
+    const colon = line.indexOf(":");
+    const name = line.slice(1, colon);
+    const value = line.slice(colon + 1);
+    if (line[0] === "=") headers.set(name, value);
+    else if (line[0] === "+") headers.append(name, value);
+    else headers.delete(name);
+  }
+}
+
+/**
+ * Puts `response` into `cache` if its body arrives whole and within `limit` bytes,
+ * streaming; resolves to whether it did.
+ *
+ * `Cache.put` resolves all the same when the origin hangs up halfway, and a local
+ * simulator then keeps the half (the platform drops it). So the end of the body is
+ * watched here, and an entry that turns out broken is taken out again: only ours, told
+ * by the value of its `mark` field, never a good one that another request has put.
+ */
+export async function putWhole(cache, url, response, limit, mark) {
+  let whole = response.body === null;
+  let size = 0;
+  const counter = new TransformStream({
+    transform(chunk, controller) {
+      size += chunk.byteLength;
+      if (size > limit) controller.error(new RangeError("too large to store"));
+      else controller.enqueue(chunk);
+    },
+    flush() {
+      whole = true;
+    },
+  });
+  const body = response.body && response.body.pipeThrough(counter);
+  try {
+    await cache.put(url, new Response(body, response));
+  } finally {
+    if (!whole) await takeOut(cache, url, mark, response.headers.get(mark));
+  }
+  return whole;
+}
+
+async function takeOut(cache, url, mark, value) {
+  const present = await cache.match(url);
+  if (present === undefined) return;
+  await present.body?.cancel();
+  if (present.headers.get(mark) === value) await cache.delete(url);
+}
