@@ -1,6 +1,71 @@
-//! stub for now
-use crate::workspace::Workspace;
+//! `cargo xtask test`: every check, to the end, with one verdict.
+//!
+//! A failure does not stop what comes after it, because one run should tell
+//! all that is wrong. `--fast` is the part worth waiting for while editing.
+
+mod core_alone;
+mod deployment;
+mod edge_tests;
+mod ledger;
+mod licences;
+mod rust;
+mod session;
+mod wasm;
+
 use anyhow::Result;
-pub(crate) fn run(_: &Workspace, _: bool) -> Result<()> {
-    Ok(())
+
+use crate::test::session::Session;
+use crate::tools::{self, Tools};
+use crate::workspace::Workspace;
+use crate::{dev, edge, run};
+
+/// Runs the checks; an error if one failed.
+pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
+    let mut session = Session::start();
+    native(workspace, &mut session, fast);
+    if fast {
+        return session.verdict();
+    }
+    session.check("documentation without warnings", || rust::documentation(workspace));
+    let tools = session.check("tools for the worker", || tools::prepare(workspace));
+    match &tools {
+        Some(tools) => worker(workspace, tools, &mut session),
+        None => session.leave_out("the core for wasm, and everything about the worker", "tools"),
+    }
+    session.check("licences and sources of the dependencies", || licences::check(workspace));
+    let passed = session.passed_tests().clone();
+    session.check("requirements that have a test", || ledger::print(workspace, &passed));
+    session.verdict()
+}
+
+/// What needs no more than Rust.
+fn native(workspace: &Workspace, session: &mut Session, fast: bool) {
+    session.check("format", || rust::format(workspace));
+    session.check("clippy, native", || rust::clippy(workspace));
+    let programs = session
+        .check("the programs that the tests start", || run::visibly(dev::native_build(workspace)));
+    if programs.is_none() {
+        return session.leave_out("the native tests", "the programs");
+    }
+    session.check_tests("tests, native", || rust::tests(workspace));
+    if !fast {
+        session.check("tests in the documentation", || rust::documentation_tests(workspace));
+    }
+}
+
+/// What needs the wasm target or the built worker.
+fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
+    session.check("the core for wasm: no std, no imports", || core_alone::check(workspace));
+    session.check("clippy, worker", || rust::clippy_worker(workspace));
+    session.check("documentation of the worker", || rust::documentation_worker(workspace));
+    let built = session.check("the worker", || edge::build(workspace, tools, None));
+    if built.is_none() {
+        return session.leave_out("the upload, its size and the tests at the edge", "the worker");
+    }
+    let upload =
+        session.check("`wrangler deploy --dry-run`", || deployment::dry_run(workspace, tools));
+    if let Some(upload) = upload {
+        session.check("size of the upload", || deployment::size(&upload));
+    }
+    session.check_tests("tests at the edge", || edge_tests::run(workspace, tools));
 }
