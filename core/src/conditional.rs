@@ -15,7 +15,7 @@ pub fn is_not_modified(
     if request.first("if-none-match").is_some() {
         let current = stored.first("etag").and_then(etag::ETag::parse);
         return request
-            .values("if-none-match")
+            .lines_of("if-none-match")
             .any(|line| etag::none_match_names(line, current.as_ref()));
     }
     let date_of = |value: Option<&[u8]>| value.and_then(|v| http_date::parse(v, now));

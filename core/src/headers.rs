@@ -21,13 +21,13 @@ pub trait Fields {
     fn lines(&self) -> impl Iterator<Item = (&str, &[u8])>;
 
     /// The values of all lines named `name` (in lower case), in their order.
-    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    fn lines_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.lines().filter(move |(n, _)| *n == name).map(|(_, value)| value)
     }
 
     /// The value of the first line named `name` (in lower case).
     fn first<'a>(&'a self, name: &str) -> Option<&'a [u8]> {
-        self.values(name).next()
+        self.lines_of(name).next()
     }
 }
 

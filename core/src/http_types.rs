@@ -10,7 +10,7 @@ impl Fields for HeaderMap {
         self.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
     }
 
-    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    fn lines_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.get_all(name).iter().map(HeaderValue::as_bytes)
     }
 

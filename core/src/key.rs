@@ -146,7 +146,7 @@ impl KeyRule {
 fn put_field<F: Fields + ?Sized>(key: &mut Vec<u8>, name: &str, fields: &F) {
     put(key, FIELD, name.as_bytes());
     for member in fields
-        .values(name)
+        .lines_of(name)
         .flat_map(|line| list::members(line).chain(line.is_empty().then_some(line)))
     {
         put(key, b'v', member);

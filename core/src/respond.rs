@@ -128,6 +128,15 @@ impl Problem {
         }
     }
 
+    /// The 504 for a request that allows a stored answer alone (RFC 9111 §5.2.1.7).
+    pub fn not_in_cache() -> Self {
+        Self::new(
+            504,
+            "Not in the cache",
+            "The request allows only a stored answer, and none may serve.",
+        )
+    }
+
     /// Any other.
     pub fn new(status: u16, title: &'static str, detail: impl Into<String>) -> Self {
         Self { status, title, detail: detail.into(), retry_after: None }

@@ -65,7 +65,7 @@ impl<'a> Response<'a> {
             }
         }
         if varies {
-            response.vary = Vary::parse(fields.values("vary"));
+            response.vary = Vary::parse(fields.lines_of("vary"));
         }
         response
     }

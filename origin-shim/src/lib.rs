@@ -1,1 +1,17 @@
-//! The request loop at the origin.
+//! Tidegate at the origin: a proxy that applies the policy file before a service.
+//!
+//! Every decision is `tidegate-core`'s; this crate brings what that has not: sockets, a
+//! clock, and the places where answers and limiter states live. [`gate`] is the loop of one
+//! request, in the same order as the worker's at the edge.
+
+pub mod answer_store;
+pub mod body;
+pub mod clock;
+pub mod gate;
+pub mod limiter;
+pub mod policy_file;
+pub mod server;
+pub mod upstream;
+pub mod visitor;
+
+pub use gate::Gate;

@@ -61,7 +61,7 @@ impl Vary {
             put(&mut bytes, name.as_bytes());
             let present = request.first(name).is_some();
             bytes.push(u8::from(present));
-            let members = request.values(name).flat_map(list::members);
+            let members = request.lines_of(name).flat_map(list::members);
             let count_at = bytes.len();
             bytes.extend_from_slice(&0u32.to_be_bytes());
             let mut count = 0u32;

@@ -1,0 +1,205 @@
+//! Where stored answers live in this process: in memory, bounded in bytes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tidegate_core::headers::vary::{VariantSignature, Vary};
+use tidegate_core::{CacheKey, Lookup, Stored, Timestamp};
+
+/// Most variants kept of one resource; the oldest goes first.
+const VARIANTS_MAX: usize = 32;
+
+/// What an entry costs besides its key, head and body: map slots, pointers, counters.
+const OVERHEAD: usize = 256;
+
+/// A stored answer. Never changed once stored; a refresh puts another in its place.
+#[derive(Debug)]
+pub struct Answer {
+    /// The facts that decisions need.
+    pub stored: Stored,
+    /// The head, without what is never stored.
+    pub head: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+    /// Which request fields chose it…
+    pub vary: Vary,
+    /// …and their values then.
+    pub signature: VariantSignature,
+}
+
+/// Stored answers by key. Evicts what is used least when the bytes run out, and keeps
+/// answers that are used often through a scan.
+#[derive(Debug)]
+pub struct AnswerStore {
+    entries: Cache<CacheKey, Variants, ByBytes>,
+    object_max: usize,
+}
+
+type Variants = Arc<[Arc<Answer>]>;
+
+#[derive(Clone, Debug)]
+struct ByBytes;
+
+impl AnswerStore {
+    /// A store for at most about `capacity` bytes, and objects of at most `object_max`.
+    pub fn new(capacity: u64, object_max: usize) -> Self {
+        // Sizing the table for 16 KiB an object; it grows where they are smaller.
+        let estimate = usize::try_from(capacity / 16_384).unwrap_or(usize::MAX);
+        Self { entries: Cache::with_weighter(estimate, capacity, ByBytes), object_max }
+    }
+
+    /// The largest body that is stored, in bytes.
+    pub fn object_max(&self) -> usize {
+        self.object_max
+    }
+
+    /// The answer stored for a request with these fields.
+    pub fn find(&self, key: &CacheKey, request: &HeaderMap) -> Lookup<Arc<Answer>> {
+        let Some(variants) = self.entries.get(key) else { return Lookup::Nothing };
+        // The most recent of those that match (RFC 9111 §4.1) stands last.
+        match variants.iter().rev().find(|answer| answer.suits(request)) {
+            Some(answer) => Lookup::Found(Arc::clone(answer)),
+            None => Lookup::OtherVariants,
+        }
+    }
+
+    /// Stores an answer in place of the one that the same request fields chose.
+    ///
+    /// Two answers for one key that arrive at the same instant may leave only one behind,
+    /// which costs a later miss.
+    pub fn put(&self, key: CacheKey, answer: Answer, now: Timestamp) {
+        let before = self.entries.get(&key);
+        let mut variants: Vec<Arc<Answer>> = before
+            .iter()
+            .flat_map(|variants| variants.iter())
+            .filter(|other| !other.is_replaced_by(&answer) && now < other.stored.useful_until())
+            .cloned()
+            .collect();
+        let surplus = (variants.len() + 1).saturating_sub(VARIANTS_MAX);
+        variants.drain(..surplus);
+        variants.push(Arc::new(answer));
+        self.entries.insert(key, variants.into());
+    }
+
+    /// Forgets all variants of an answer.
+    pub fn remove(&self, key: &CacheKey) {
+        self.entries.remove(key);
+    }
+}
+
+impl Answer {
+    fn suits(&self, request: &HeaderMap) -> bool {
+        match &self.vary {
+            Vary::Nothing => true,
+            Vary::Anything => false,
+            vary @ Vary::Fields(_) => vary.signature(request) == self.signature,
+        }
+    }
+
+    fn is_replaced_by(&self, other: &Self) -> bool {
+        self.vary == other.vary && self.signature == other.signature
+    }
+
+    fn weight(&self) -> usize {
+        let head: usize = self.head.iter().map(|(n, v)| n.as_str().len() + v.len() + 32).sum();
+        OVERHEAD + head + self.body.len() + self.signature.as_bytes().len()
+    }
+}
+
+impl tidegate_core::reuse::Answer for Answer {
+    fn stored(&self) -> &Stored {
+        &self.stored
+    }
+}
+
+impl Weighter<CacheKey, Variants> for ByBytes {
+    fn weight(&self, key: &CacheKey, variants: &Variants) -> u64 {
+        let answers: usize = variants.iter().map(|answer| answer.weight()).sum();
+        (key.as_bytes().len() + answers) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_core::key::KeyRule;
+    use tidegate_core::{Host, Identity, Method, Request, Scheme, Target};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
+
+    fn key(path: &str) -> CacheKey {
+        let host = Host::parse("h", Scheme::Http).unwrap();
+        let target = Target::parse(path).unwrap();
+        let fields = HeaderMap::new();
+        let request = Request::read(Method::Get, Scheme::Http, &host, &target, &fields);
+        CacheKey::of(&KeyRule::default(), &request, &Identity::Anonymous)
+    }
+
+    fn request(language: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(http::header::ACCEPT_LANGUAGE, language.parse().unwrap())])
+    }
+
+    fn answer(body: &'static [u8], vary: &'static str, asked: &HeaderMap) -> Answer {
+        let vary = Vary::parse([vary.as_bytes()].into_iter());
+        Answer {
+            stored: Stored {
+                status: 200,
+                received_at: NOW,
+                initial_age_ms: 0,
+                fresh_until: Timestamp::MAX,
+                serve_while_refreshing_until: NOW,
+                serve_on_error_until: NOW,
+                forbids_stale: false,
+                always_revalidate: false,
+                has_validator: false,
+            },
+            head: HeaderMap::new(),
+            body: Bytes::from_static(body),
+            signature: vary.signature(asked),
+            vary,
+        }
+    }
+
+    #[test]
+    fn variants_are_told_apart_and_the_latest_match_wins() {
+        let store = AnswerStore::new(1 << 20, 1 << 16);
+        let (de, en) = (request("de"), request("en"));
+        let found = |asked: &HeaderMap| match store.find(&key("/"), asked) {
+            Lookup::Found(answer) => Some(answer.body.clone()),
+            Lookup::OtherVariants => None,
+            Lookup::Nothing => panic!("something is stored"),
+        };
+        store.put(key("/"), answer(b"hallo", "accept-language", &de), NOW);
+        assert_eq!(found(&en), None);
+        store.put(key("/"), answer(b"hello", "accept-language", &en), NOW);
+        assert_eq!(found(&de).unwrap(), "hallo");
+        assert_eq!(found(&en).unwrap(), "hello");
+        store.put(key("/"), answer(b"servus", "accept-language", &de), NOW);
+        assert_eq!(found(&de).unwrap(), "servus");
+        store.put(key("/"), answer(b"any", "", &de), NOW);
+        assert_eq!(found(&de).unwrap(), "any");
+        assert_eq!(found(&en).unwrap(), "any");
+    }
+
+    #[test]
+    fn variants_of_one_resource_are_bounded() {
+        let store = AnswerStore::new(1 << 20, 1 << 16);
+        for number in 0..200 {
+            let asked = HeaderMap::from_iter([(http::header::ACCEPT, number.into())]);
+            store.put(key("/"), answer(b"x", "accept", &asked), NOW);
+        }
+        assert_eq!(store.entries.get(&key("/")).unwrap().len(), VARIANTS_MAX);
+    }
+
+    #[test]
+    fn bytes_are_bounded_under_a_scan() {
+        let store = AnswerStore::new(1 << 20, 1 << 16);
+        for number in 0..10_000 {
+            store.put(key(&format!("/{number}")), answer(&[0; 1024], "", &HeaderMap::new()), NOW);
+        }
+        assert!(store.entries.weight() <= 1 << 20, "{}", store.entries.weight());
+    }
+}

@@ -1,0 +1,169 @@
+//! Bodies on their way through: whole ones from memory, passing ones from a peer, and passing
+//! ones that are recorded to be stored.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+/// The body of a request or an answer.
+#[derive(Debug)]
+pub enum Body {
+    /// Known as a whole; `None` once it is sent.
+    Whole(Option<Bytes>),
+    /// Passed on as it comes.
+    Passing(Incoming),
+    /// Passed on as it comes, and recorded.
+    Recorded(Recorder),
+}
+
+/// Records a body while it passes, and hands it over when it ends as it should. A body that
+/// breaks off, or grows over the limit, is passed on all the same but never handed over.
+pub struct Recorder {
+    incoming: Incoming,
+    recorded: BytesMut,
+    limit: usize,
+    hand_over: Option<HandOver>,
+}
+
+/// Takes the whole body.
+pub type HandOver = Box<dyn FnOnce(Bytes) + Send + Sync>;
+
+impl Body {
+    /// A body without content.
+    pub const fn empty() -> Self {
+        Self::Whole(None)
+    }
+
+    /// A body known as a whole.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::Whole(Some(bytes.into()).filter(|bytes: &Bytes| !bytes.is_empty()))
+    }
+}
+
+impl Recorder {
+    /// Records `incoming` up to `limit` bytes. One that announces more is not recorded.
+    pub fn new(incoming: Incoming, limit: usize, hand_over: HandOver) -> Self {
+        let announced = incoming.size_hint().exact().and_then(|size| usize::try_from(size).ok());
+        let mut recorder =
+            Self { incoming, recorded: BytesMut::new(), limit, hand_over: Some(hand_over) };
+        match announced {
+            Some(size) if size > limit => recorder.give_up(),
+            Some(size) => recorder.recorded.reserve(size),
+            None => {}
+        }
+        // A body without content may never be polled.
+        if recorder.incoming.is_end_stream() {
+            recorder.finish();
+        }
+        recorder
+    }
+
+    /// Reads to the end for the record alone.
+    pub async fn drain(mut self) {
+        while self.hand_over.is_some() {
+            match self.frame().await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return,
+            }
+        }
+    }
+
+    fn record(&mut self, data: &Bytes) {
+        if self.hand_over.is_none() {
+            return;
+        }
+        match self.recorded.len() + data.len() <= self.limit {
+            true => self.recorded.extend_from_slice(data),
+            false => self.give_up(),
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.hand_over = None;
+        self.recorded = BytesMut::new();
+    }
+
+    fn finish(&mut self) {
+        if let Some(hand_over) = self.hand_over.take() {
+            hand_over(std::mem::take(&mut self.recorded).freeze());
+        }
+    }
+}
+
+impl HttpBody for Recorder {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    self.record(data);
+                }
+                // Whoever knows the length may not ask for the end.
+                if self.incoming.is_end_stream() {
+                    self.finish();
+                }
+            }
+            Some(Err(_)) => self.give_up(),
+            None => self.finish(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Passing(incoming) => Pin::new(incoming).poll_frame(context),
+            Self::Recorded(recorder) => Pin::new(recorder).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Passing(incoming) => incoming.is_end_stream(),
+            Self::Recorded(recorder) => recorder.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
+            }
+            Self::Passing(incoming) => incoming.size_hint(),
+            Self::Recorded(recorder) => recorder.size_hint(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("recorded", &self.recorded.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,183 @@
+//! One request: limit → key → look up → reuse → (serve | revalidate | forward) → store →
+//! headers → body. The worker at the edge is the same loop in the same order.
+
+mod answer;
+mod fetch;
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use fetch::{Fetch, Known};
+use http::Response;
+use http::header::HOST;
+use http::request::Parts;
+use hyper::body::Incoming;
+use tidegate_core::headers::cache_status::Ttl;
+use tidegate_core::rate::Limit;
+use tidegate_core::respond::Problem;
+use tidegate_core::reuse::reuse;
+use tidegate_core::{
+    Admission, CacheKey, CacheRule, Host, Method, Plan, Policy, Request, Reuse, Scheme, Target,
+    Tier, respond,
+};
+
+use crate::answer_store::AnswerStore;
+use crate::body::Body;
+use crate::clock;
+use crate::limiter::Limiter;
+use crate::upstream::UpstreamClient;
+use crate::visitor::Visitor;
+
+/// What clients speak here; TLS ends before.
+const SCHEME: Scheme = Scheme::Http;
+/// Answered by the shim itself: it is alive (P9).
+const HEALTH: &str = "/healthz";
+/// Memory for stored answers, in bytes.
+const ANSWERS_MAX: u64 = 256 << 20;
+/// The largest stored body, in bytes.
+const OBJECT_MAX: usize = 8 << 20;
+/// Clients that limits tell apart at most.
+const CLIENTS_MAX: usize = 1 << 20;
+
+/// What all threads share: the policy, and what is remembered between requests.
+#[derive(Debug)]
+pub struct Shared {
+    /// The policy.
+    pub policy: Policy,
+    answers: AnswerStore,
+    limiter: Limiter,
+    /// Keys that are being refreshed in the background.
+    refreshing: Mutex<HashSet<CacheKey>>,
+}
+
+/// Applies the policy to requests; one for each thread.
+#[derive(Debug)]
+pub struct Gate {
+    shared: Arc<Shared>,
+    upstream: UpstreamClient,
+}
+
+/// One request on its way through.
+struct Passage<'a> {
+    asked: &'a Request<'a, http::HeaderMap>,
+    parts: &'a Parts,
+    plan: Plan<'a>,
+    visitor: &'a Visitor,
+}
+
+impl Shared {
+    /// Nothing is remembered yet.
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            answers: AnswerStore::new(ANSWERS_MAX, OBJECT_MAX),
+            limiter: Limiter::new(CLIENTS_MAX),
+            refreshing: Mutex::default(),
+        }
+    }
+}
+
+impl Gate {
+    /// A gate with a connection pool of its own.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, upstream: UpstreamClient::new() }
+    }
+
+    /// Answers one request that came from `peer`.
+    pub async fn handle(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+        peer: IpAddr,
+    ) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        if parts.uri.path() == HEALTH {
+            return answer::alive();
+        }
+        let (host, target) = match read_target(&parts, SCHEME) {
+            Ok(read) => read,
+            Err(problem) => return answer::problem(&problem),
+        };
+        let method = Method::parse(parts.method.as_str());
+        let asked = Request::read(method, SCHEME, &host, &target, &parts.headers);
+        let visitor = Visitor::identify(&self.shared.policy, peer, &parts.headers);
+        let plan = self.shared.policy.plan(Tier::Origin, &asked);
+        let passage = Passage { asked: &asked, parts: &parts, plan, visitor: &visitor };
+
+        let verdict = self.admit(&passage);
+        let mut response = match (&verdict, plan.cache) {
+            (Some((_, Admission::Deny { retry_after, .. })), _) => {
+                answer::problem(&Problem::too_many_requests(*retry_after))
+            }
+            (_, Err(_)) => self.bypass(&passage, body).await,
+            (_, Ok(rule)) => self.answer(&passage, rule).await,
+        };
+        if let Some((limit, admission)) = &verdict {
+            respond::rate_limit(response.headers_mut(), limit, admission);
+        }
+        response
+    }
+
+    /// Asks every limit of the route: the first denial, or the allowance with least left.
+    fn admit<'a>(&self, passage: &Passage<'a>) -> Option<(&'a Limit, Admission)> {
+        let (client, now) = (passage.visitor.facts(), clock::now());
+        let mut tightest: Option<(u32, _, _)> = None;
+        for limit in passage.plan.limits() {
+            let admission = self.shared.limiter.admit(limit, &client, now);
+            let Admission::Allow { remaining, .. } = admission else {
+                return Some((limit, admission));
+            };
+            if tightest.is_none_or(|(least, ..)| remaining < least) {
+                tightest = Some((remaining, limit, admission));
+            }
+        }
+        tightest.map(|(_, limit, admission)| (limit, admission))
+    }
+
+    /// Answers from the store where that is allowed, else from upstream.
+    async fn answer(self: &Arc<Self>, passage: &Passage<'_>, rule: &CacheRule) -> Response<Body> {
+        let now = clock::now();
+        let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
+        let found = self.shared.answers.find(&key, &passage.parts.headers);
+        match reuse(rule, passage.asked, found, now) {
+            Reuse::Serve { answer, age, ttl } => {
+                answer::from_store(passage, &answer, age, Ttl::fresh(ttl), None, now)
+            }
+            Reuse::ServeStale { answer, age, staleness, refresh } => {
+                let ttl = Ttl::stale(staleness);
+                let response = answer::from_store(passage, &answer, age, ttl, None, now);
+                if refresh {
+                    self.refresh_in_background(passage, key, answer);
+                }
+                response
+            }
+            Reuse::Revalidate { answer, why } => {
+                let fetch = Fetch { shared: &self.shared, passage, rule, key, why };
+                fetch.run(&self.upstream, Known::ToConfirm(answer)).await
+            }
+            Reuse::Forward { fallback, why } => {
+                let fetch = Fetch { shared: &self.shared, passage, rule, key, why };
+                fetch.run(&self.upstream, fallback.map_or(Known::Nothing, Known::Fallback)).await
+            }
+            Reuse::Unsatisfiable => answer::problem(&Problem::not_in_cache()),
+        }
+    }
+}
+
+/// Scheme, host and target of a request, or the 400 for one that has none.
+fn read_target(parts: &Parts, scheme: Scheme) -> Result<(Host<'_>, Target<'_>), Problem> {
+    let bad = |detail: String| Problem::new(400, "Bad request", detail);
+    // An absolute target names the host itself (RFC 9112 §3.2.2).
+    let host = match parts.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => {
+            let mut lines = parts.headers.get_all(HOST).iter();
+            let only = lines.next().filter(|_| lines.next().is_none());
+            only.and_then(|line| line.to_str().ok()).unwrap_or_default()
+        }
+    };
+    let host = Host::parse(host, scheme).map_err(|error| bad(error.to_string()))?;
+    let text = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = Target::parse(text).map_err(|error| bad(error.to_string()))?;
+    Ok((host, target))
+}

@@ -1,0 +1,100 @@
+//! Answers that need no upstream: from the store, and of our own.
+
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use tidegate_core::conditional::is_not_modified;
+use tidegate_core::headers::ResponseDirectives;
+use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
+use tidegate_core::respond::Problem;
+use tidegate_core::{Fields, Tier, Timestamp, respond};
+
+use super::Passage;
+use crate::answer_store::Answer;
+use crate::body::Body;
+
+/// A stored answer, or 304 for a client that has it.
+pub(super) fn from_store(
+    passage: &Passage<'_>,
+    answer: &Answer,
+    age: Duration,
+    ttl: Ttl,
+    detail: Option<&'static str>,
+    now: Timestamp,
+) -> Response<Body> {
+    let mut response = stored(passage, answer, now);
+    respond::age(response.headers_mut(), age);
+    let key = passage.plan.key_name(passage.asked, &passage.visitor.identity);
+    let status = CacheStatus {
+        cache: passage.plan.tier.cache_name(),
+        outcome: Outcome::Hit { ttl },
+        key: key.as_deref(),
+        detail,
+    };
+    respond::cache_status(response.headers_mut(), &status);
+    response
+}
+
+/// Head and body of a stored answer, without what this hop says of itself.
+pub(super) fn stored(passage: &Passage<'_>, answer: &Answer, now: Timestamp) -> Response<Body> {
+    let mut response = Response::new(Body::whole(answer.body.clone()));
+    *response.status_mut() = StatusCode::from_u16(answer.stored.status).unwrap_or_default();
+    response.headers_mut().clone_from(&answer.head);
+    if client_has(passage, response.status(), &answer.head, now) {
+        not_modified(&mut response);
+    }
+    finish(passage, &mut response, &answer.head);
+    response
+}
+
+/// Whether 304 suffices for a client with these conditions.
+pub(super) fn client_has(
+    passage: &Passage<'_>,
+    status: StatusCode,
+    head: &http::HeaderMap,
+    now: Timestamp,
+) -> bool {
+    passage.asked.is_conditional
+        && status == StatusCode::OK
+        && is_not_modified(&passage.parts.headers, head, now)
+}
+
+/// Turns an answer into the 304 that stands for it (RFC 9110 §15.4.5).
+pub(super) fn not_modified(response: &mut Response<Body>) {
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    *response.body_mut() = Body::empty();
+    for name in [CONTENT_LENGTH, CONTENT_TYPE] {
+        response.headers_mut().remove(name);
+    }
+}
+
+/// What browsers are told of an answer that came with the head `origin`.
+pub(super) fn finish(
+    passage: &Passage<'_>,
+    response: &mut Response<Body>,
+    origin: &http::HeaderMap,
+) {
+    let directives = ResponseDirectives::parse(origin.lines_of("cache-control"));
+    let status = response.status().as_u16();
+    respond::browser(response.headers_mut(), &passage.plan, status, &directives);
+}
+
+/// An answer of our own that says what went wrong.
+pub(super) fn problem(problem: &Problem) -> Response<Body> {
+    let mut response = Response::new(Body::whole(problem.body()));
+    *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or_default();
+    problem.fields(response.headers_mut(), Tier::Origin);
+    response
+}
+
+/// The answer to a health check: this process is alive.
+pub(super) fn alive() -> Response<Body> {
+    let mut response = Response::new(Body::whole("ok\n"));
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+        .headers_mut()
+        .insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

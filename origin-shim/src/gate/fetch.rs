@@ -1,0 +1,309 @@
+//! Answers from upstream, and what becomes of them.
+
+use std::collections::HashSet;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::header::HeaderName;
+use http::request::Parts;
+use http::{HeaderMap, Response};
+use hyper::body::Incoming;
+use tidegate_core::headers::cache_status::Ttl;
+use tidegate_core::policy::Upstream;
+use tidegate_core::refresh::refresh;
+use tidegate_core::respond::Problem;
+use tidegate_core::reuse::ForwardReason;
+use tidegate_core::store::{renew, store};
+use tidegate_core::{
+    CacheKey, CacheRule, Exchange, Method, Refresh, Request, Response as Answered, Store, Tier,
+    Timestamp, forward, respond,
+};
+
+use super::{Gate, Passage, SCHEME, Shared, answer, read_target};
+use crate::answer_store::Answer;
+use crate::body::{Body, Recorder};
+use crate::clock;
+use crate::upstream::{self, Question, UpstreamClient, UpstreamError};
+use crate::visitor::Visitor;
+
+/// What is stored for a request that must go upstream.
+pub(super) enum Known {
+    /// Nothing.
+    Nothing,
+    /// An answer that may serve if upstream fails.
+    Fallback(Arc<Answer>),
+    /// The same, and upstream may confirm it.
+    ToConfirm(Arc<Answer>),
+}
+
+impl Known {
+    fn answer(&self) -> Option<&Arc<Answer>> {
+        match self {
+            Self::Nothing => None,
+            Self::Fallback(answer) | Self::ToConfirm(answer) => Some(answer),
+        }
+    }
+}
+
+/// One question to upstream on behalf of the cache.
+pub(super) struct Fetch<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) passage: &'a Passage<'a>,
+    pub(super) rule: &'a CacheRule,
+    pub(super) key: CacheKey,
+    pub(super) why: ForwardReason,
+}
+
+impl Gate {
+    /// Passes a request on untouched by the cache.
+    pub(super) async fn bypass(&self, passage: &Passage<'_>, body: Incoming) -> Response<Body> {
+        let Some(upstream) = self.shared.upstream_of(passage) else { return no_route(passage) };
+        let mut question = question(passage);
+        question.body = Body::Passing(body);
+        match self.upstream.ask(upstream, question).await {
+            Err(error) => unanswered(error),
+            Ok(response) => {
+                let (parts, incoming) = response.into_parts();
+                let mut response = Response::new(Body::Passing(incoming));
+                *response.status_mut() = parts.status;
+                *response.headers_mut() = upstream::end_to_end(&parts.headers);
+                answer::finish(passage, &mut response, &parts.headers);
+                let status = respond::bypassed(&passage.plan, Some(parts.status.as_u16()));
+                respond::cache_status(response.headers_mut(), &status);
+                response
+            }
+        }
+    }
+
+    /// Brings a stale answer up to date behind the client's back, once at a time for a key
+    /// (RFC 5861 §3).
+    pub(super) fn refresh_in_background(
+        self: &Arc<Self>,
+        passage: &Passage<'_>,
+        key: CacheKey,
+        stale: Arc<Answer>,
+    ) {
+        if !self.shared.refreshing().insert(key.clone()) {
+            return;
+        }
+        let (gate, parts, visitor) =
+            (Arc::clone(self), passage.parts.clone(), passage.visitor.clone());
+        tokio::spawn(async move {
+            let refreshed = gate.refresh(&parts, &visitor, key.clone(), stale).await;
+            if let Some(Body::Recorded(recorder)) = refreshed.map(Response::into_body) {
+                recorder.drain().await;
+            }
+            gate.shared.refreshing().remove(&key);
+        });
+    }
+}
+
+impl Gate {
+    /// Asks anew what was asked with these fields; `None` if it is not to be cached at all.
+    async fn refresh(
+        &self,
+        parts: &Parts,
+        visitor: &Visitor,
+        key: CacheKey,
+        stale: Arc<Answer>,
+    ) -> Option<Response<Body>> {
+        let (host, target) = read_target(parts, SCHEME).ok()?;
+        let asked = Request::read(Method::Get, SCHEME, &host, &target, &parts.headers);
+        let plan = self.shared.policy.plan(Tier::Origin, &asked);
+        let passage = Passage { asked: &asked, parts, plan, visitor };
+        let (rule, why) = (plan.cache.ok()?, ForwardReason::Stale);
+        let fetch = Fetch { shared: &self.shared, passage: &passage, rule, key, why };
+        Some(fetch.run(&self.upstream, Known::to_confirm(stale)).await)
+    }
+}
+
+impl Fetch<'_> {
+    /// Asks upstream, keeps what may be kept, and answers.
+    pub(super) async fn run(self, upstream: &UpstreamClient, known: Known) -> Response<Body> {
+        let Some(servers) = self.shared.upstream_of(self.passage) else {
+            return no_route(self.passage);
+        };
+        let mut question = question(self.passage);
+        match &known {
+            Known::ToConfirm(answer) => {
+                upstream::ask_for_confirmation(&mut question.head, &answer.head);
+            }
+            Known::Fallback(_) | Known::Nothing => upstream::ask_for_the_whole(&mut question.head),
+        }
+        let requested_at = clock::now();
+        let answered = upstream.ask(servers, question).await;
+        let exchange = Exchange { requested_at, received_at: clock::now() };
+
+        let status = answered.as_ref().ok().map(|response| response.status().as_u16());
+        let decision = known.answer().map_or(Refresh::Replace, |answer| {
+            refresh(&answer.stored, status, exchange.received_at)
+        });
+        match (decision, answered, &known) {
+            (Refresh::Freshen, Ok(response), Known::ToConfirm(confirmed)) => {
+                self.freshen(confirmed, response.headers(), &exchange)
+            }
+            (Refresh::ServeStale, _, Known::Fallback(stale) | Known::ToConfirm(stale)) => {
+                self.serve_stale(stale, exchange.received_at)
+            }
+            (_, Ok(response), _) => self.keep(response, &exchange),
+            (_, Err(error), _) => unanswered(error),
+        }
+    }
+
+    /// Answers with what upstream said, and records it where it may be kept.
+    fn keep(self, response: Response<Incoming>, exchange: &Exchange) -> Response<Body> {
+        let (parts, incoming) = response.into_parts();
+        let status = parts.status.as_u16();
+        let head = upstream::end_to_end(&parts.headers);
+        let answered = Answered::read(status, &head, exchange.received_at);
+        let decision = store(self.rule, self.passage.asked, &answered, exchange);
+
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = parts.status;
+        response.headers_mut().clone_from(&head);
+        let has_it = answer::client_has(self.passage, parts.status, &head, exchange.received_at);
+        self.say(&mut response, status, &decision, exchange);
+        answer::finish(self.passage, &mut response, &head);
+        match decision {
+            Store::Skip(_) => *response.body_mut() = Body::Passing(incoming),
+            Store::Keep { stored, vary } => {
+                let signature = vary.signature(&self.passage.parts.headers);
+                let head = storable(head);
+                let answer = Answer { stored, head, body: Bytes::new(), vary, signature };
+                let recorder = record(self.shared, incoming, self.key, answer);
+                if has_it {
+                    tokio::spawn(recorder.drain());
+                    answer::not_modified(&mut response);
+                } else {
+                    *response.body_mut() = Body::Recorded(recorder);
+                }
+            }
+        }
+        response
+    }
+
+    /// Answers with a stored answer that upstream has confirmed, its head brought up to date.
+    fn freshen(
+        self,
+        confirmed: &Answer,
+        update: &HeaderMap,
+        exchange: &Exchange,
+    ) -> Response<Body> {
+        let head = merge(&confirmed.head, update);
+        let answered = Answered::read(confirmed.stored.status, &head, exchange.received_at);
+        let decision = renew(self.rule, self.passage.asked, &answered, exchange);
+        let stored = match &decision {
+            Store::Keep { stored, .. } => *stored,
+            Store::Skip(_) => confirmed.stored,
+        };
+        let answer = Answer {
+            stored,
+            head,
+            body: confirmed.body.clone(),
+            vary: confirmed.vary.clone(),
+            signature: confirmed.signature.clone(),
+        };
+        let now = exchange.received_at;
+        let mut response = answer::stored(self.passage, &answer, now);
+        respond::age(response.headers_mut(), answer.stored.age(now));
+        self.say(&mut response, 304, &decision, exchange);
+        match decision {
+            Store::Keep { .. } => self.shared.answers.put(self.key, answer, now),
+            Store::Skip(_) => self.shared.answers.remove(&self.key),
+        }
+        response
+    }
+
+    /// Answers with what is stored although it is stale, since upstream failed (RFC 5861 §4).
+    fn serve_stale(self, stale: &Answer, now: Timestamp) -> Response<Body> {
+        let ttl = Ttl::stale(stale.stored.staleness(now));
+        let age = stale.stored.age(now);
+        answer::from_store(self.passage, stale, age, ttl, Some("upstream-failed"), now)
+    }
+
+    /// Says in Cache-Status what happened.
+    fn say(
+        &self,
+        response: &mut Response<Body>,
+        status: u16,
+        decision: &Store,
+        exchange: &Exchange,
+    ) {
+        let Passage { plan, asked, visitor, .. } = self.passage;
+        let key = plan.key_name(asked, &visitor.identity);
+        let now = exchange.received_at;
+        let status = respond::forwarded(plan.tier, self.why, status, decision, now, key.as_deref());
+        respond::cache_status(response.headers_mut(), &status);
+    }
+}
+
+impl Known {
+    /// A stale answer, to be confirmed where it has something to ask with.
+    fn to_confirm(answer: Arc<Answer>) -> Self {
+        match answer.stored.has_validator {
+            true => Self::ToConfirm(answer),
+            false => Self::Fallback(answer),
+        }
+    }
+}
+
+impl Shared {
+    fn upstream_of<'a>(&'a self, passage: &Passage<'a>) -> Option<&'a Upstream> {
+        let name = passage.plan.route?.upstream.as_ref()?;
+        self.policy.model().upstreams.get(name)
+    }
+
+    fn refreshing(&self) -> MutexGuard<'_, HashSet<CacheKey>> {
+        // Insertions and removals are whole whatever panics around them.
+        self.refreshing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn question(passage: &Passage<'_>) -> Question {
+    upstream::question(passage.parts, passage.asked.target, passage.visitor, passage.asked.scheme)
+}
+
+/// A recorder that stores `answer` with the body once that is whole.
+fn record(shared: &Arc<Shared>, incoming: Incoming, key: CacheKey, answer: Answer) -> Recorder {
+    let limit = shared.answers.object_max();
+    let shared = Arc::clone(shared);
+    let hand_over = move |body| shared.answers.put(key, Answer { body, ..answer }, clock::now());
+    Recorder::new(incoming, limit, Box::new(hand_over))
+}
+
+/// A head without what is never stored (RFC 9111 §3.1).
+fn storable(mut head: HeaderMap) -> HeaderMap {
+    let never: Vec<HeaderName> =
+        head.keys().filter(|name| forward::is_never_stored(name.as_str())).cloned().collect();
+    for name in never {
+        head.remove(name);
+    }
+    head
+}
+
+/// The stored head with the fields of a 304 in place of its own (RFC 9111 §3.2).
+fn merge(stored: &HeaderMap, update: &HeaderMap) -> HeaderMap {
+    let update = upstream::end_to_end(update);
+    let mut merged = stored.clone();
+    for name in update.keys().filter(|name| !forward::is_kept_on_update(name.as_str())) {
+        merged.remove(name);
+        for value in update.get_all(name) {
+            merged.append(name.clone(), value.clone());
+        }
+    }
+    merged
+}
+
+fn no_route(passage: &Passage<'_>) -> Response<Body> {
+    let path = passage.asked.target.path();
+    let detail = match passage.plan.route {
+        Some(route) => format!("The route `{}` names no upstream.", route.name),
+        None => format!("No route of the policy matches {path}."),
+    };
+    answer::problem(&Problem::new(404, "Not found", detail))
+}
+
+fn unanswered(error: UpstreamError) -> Response<Body> {
+    let title = if error.status() == 504 { "Gateway timeout" } else { "Bad gateway" };
+    answer::problem(&Problem::new(error.status(), title, error.explain()))
+}

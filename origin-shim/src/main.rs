@@ -1,0 +1,41 @@
+//! `tidegate`: applies a policy file before a service, checks it, and explains it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to people")]
+
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Caching and rate limits from one policy file, at the origin.
+#[derive(Parser)]
+#[command(name = "tidegate", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the proxy before the upstreams of the policy
+    Serve(commands::serve::Arguments),
+    /// Read the policy and report every error in it
+    Check(commands::check::Arguments),
+    /// Say what the policy does with a request, and why
+    Explain(commands::explain::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Serve(arguments) => commands::serve::run(&arguments),
+        Command::Check(arguments) => commands::check::run(&arguments),
+        Command::Explain(arguments) => commands::explain::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

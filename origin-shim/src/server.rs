@@ -1,0 +1,141 @@
+//! Sockets and threads: one current-thread runtime per core, each with a listener of its own
+//! on the same port (`SO_REUSEPORT`), so that threads share nothing but what is remembered.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use crate::gate::{Gate, Shared};
+
+/// A client must send a whole request head within this time.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections get this long to finish what they are at (P7).
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A bound server that does not accept yet.
+#[derive(Debug)]
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Binds `threads` listeners to one address; port 0 takes any free one.
+    pub fn bind(address: SocketAddr, threads: usize) -> io::Result<Self> {
+        // Without SO_REUSEPORT first: two processes must not share a port unawares.
+        drop(TcpListener::bind(address)?);
+        let first = listen(address)?;
+        let address = first.local_addr()?;
+        let others = (1..threads).map(|_| listen(address));
+        let listeners = std::iter::once(Ok(first)).chain(others).collect::<io::Result<_>>()?;
+        Ok(Self { listeners, address })
+    }
+
+    /// The address that clients connect to.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until SIGTERM or SIGINT, then finishes what runs; a second signal, or 30 s,
+    /// ends it at once.
+    pub fn run(self, shared: Arc<Shared>) -> io::Result<()> {
+        let (stop, stopped) = watch::channel(false);
+        let threads: Vec<_> = self
+            .listeners
+            .into_iter()
+            .map(|listener| {
+                let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
+                thread::Builder::new()
+                    .name("tidegate".into())
+                    .spawn(move || runtime()?.block_on(accept(listener, shared, stopped)))
+            })
+            .collect::<io::Result<_>>()?;
+        runtime()?.block_on(async {
+            stop_signal().await;
+            // All threads hold a receiver, so this reaches them.
+            let _ = stop.send(true);
+        });
+        for thread in threads {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))?;
+        }
+        Ok(())
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    Ok(socket.into())
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+async fn accept(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    mut stopped: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let gate = Arc::new(Gate::new(shared));
+    let connections = GracefulShutdown::new();
+    loop {
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => serve(stream, peer, Arc::clone(&gate), &connections),
+                // Out of file descriptors, or a client gone already: others may do better.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            },
+        }
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown()).await;
+    Ok(())
+}
+
+fn serve(stream: TcpStream, peer: SocketAddr, gate: Arc<Gate>, connections: &GracefulShutdown) {
+    // Answers are written whole; waiting for more to send only delays them.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let gate = Arc::clone(&gate);
+        async move { Ok::<_, Infallible>(gate.handle(request, peer.ip()).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    let connection = connections.watch(connection);
+    // A connection that breaks off is its client's business.
+    tokio::spawn(async move { drop(connection.await) });
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without signals there is no other way to stop than to be killed.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,243 @@
+//! Asks the servers behind the shim.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::header::{HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tidegate_core::policy::Upstream;
+use tidegate_core::{Fields, Scheme, Target, forward};
+
+use crate::body::Body;
+use crate::visitor::Visitor;
+
+/// Connecting, and waiting for the head of an answer, may each take this long (P2).
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A pool of connections; one for each thread.
+#[derive(Debug)]
+pub struct UpstreamClient {
+    client: Client<HttpConnector, Body>,
+    /// Counts requests, so that servers take turns.
+    turn: AtomicUsize,
+}
+
+/// Why a server gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamError {
+    /// No connection to any of the servers.
+    Unreachable,
+    /// No head within [`TIMEOUT`].
+    Silent,
+    /// The connection broke, or what came over it was no HTTP.
+    Broken,
+}
+
+impl UpstreamError {
+    /// A sentence for the client.
+    pub const fn explain(self) -> &'static str {
+        match self {
+            Self::Unreachable => "The origin server cannot be reached.",
+            Self::Silent => "The origin server did not answer in time.",
+            Self::Broken => "The origin server broke off its answer.",
+        }
+    }
+
+    /// The status to answer with.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Silent => 504,
+            Self::Unreachable | Self::Broken => 502,
+        }
+    }
+}
+
+/// What is asked of an upstream.
+#[derive(Debug)]
+pub struct Question {
+    /// The method.
+    pub method: Method,
+    /// The normalised path with its query: what was matched is what is fetched.
+    pub target: String,
+    /// The head.
+    pub head: HeaderMap,
+    /// The body.
+    pub body: Body,
+}
+
+impl UpstreamClient {
+    /// A pool without connections yet.
+    pub fn new() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(TIMEOUT));
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(64)
+            .build(connector);
+        Self { client, turn: AtomicUsize::new(0) }
+    }
+
+    /// Asks one of the servers, taking turns. A server that cannot be reached passes its turn
+    /// on when the question has no body that may be used up.
+    pub async fn ask(
+        &self,
+        upstream: &Upstream,
+        question: Question,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        let count = upstream.servers.len();
+        let Question { method, target, head, mut body } = question;
+        let attempts = if matches!(body, Body::Whole(None)) { count } else { 1 };
+        for attempt in 0..attempts {
+            let server = &upstream.servers[(first + attempt) % count];
+            let uri = Uri::builder().scheme("http").authority(server.as_str());
+            let Ok(uri) = uri.path_and_query(target.as_str()).build() else { break };
+            let mut request = Request::new(std::mem::replace(&mut body, Body::empty()));
+            *request.method_mut() = method.clone();
+            *request.uri_mut() = uri;
+            *request.headers_mut() = head.clone();
+            match tokio::time::timeout(TIMEOUT, self.client.request(request)).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) if error.is_connect() => {}
+                Ok(Err(_)) => return Err(UpstreamError::Broken),
+                Err(_) => return Err(UpstreamError::Silent),
+            }
+        }
+        Err(UpstreamError::Unreachable)
+    }
+}
+
+impl Default for UpstreamClient {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The question that a client's request is for its upstream, without body.
+///
+/// Fields that belong to the client's connection stay here (RFC 9110 §7.6.1), as do those
+/// that could make the upstream answer for something else than what is in the key.
+pub fn question(parts: &Parts, target: &Target<'_>, visitor: &Visitor, scheme: Scheme) -> Question {
+    let mut head = end_to_end(&parts.headers);
+    // A client does not choose what proxies say; trusted ones are continued.
+    if !visitor.through_trusted_proxy {
+        head.remove("x-forwarded-for");
+        head.remove("x-forwarded-proto");
+    }
+    let overrides: Vec<HeaderName> =
+        head.keys().filter(|name| forward::is_unkeyed_override(name.as_str())).cloned().collect();
+    for name in overrides {
+        head.remove(name);
+    }
+    let ip = visitor.ip.to_string();
+    let ip_value = HeaderValue::from_str(&ip).unwrap_or(HeaderValue::from_static("unknown"));
+    let chain = match head.get("x-forwarded-for").and_then(|value| value.to_str().ok()) {
+        Some(chain) if visitor.through_trusted_proxy => chain.to_owned(),
+        _ => ip,
+    };
+    head.insert("x-real-ip", ip_value);
+    if let Ok(chain) = HeaderValue::from_str(&chain) {
+        head.insert("x-forwarded-for", chain);
+    }
+    if !head.contains_key("x-forwarded-proto") {
+        head.insert("x-forwarded-proto", HeaderValue::from_static(scheme.as_str()));
+    }
+    Question { method: parts.method.clone(), target: target.to_string(), head, body: Body::empty() }
+}
+
+/// A copy of a head without the fields of its connection.
+pub fn end_to_end(head: &HeaderMap) -> HeaderMap {
+    let options: Vec<&[u8]> = forward::connection_options(head).collect();
+    let stays = |name: &HeaderName| {
+        forward::is_hop_by_hop(name.as_str())
+            || options.iter().any(|option| option.eq_ignore_ascii_case(name.as_str().as_bytes()))
+    };
+    let mut copy = HeaderMap::with_capacity(head.len() + 4);
+    for (name, value) in head.iter().filter(|(name, _)| !stays(name)) {
+        copy.append(name.clone(), value.clone());
+    }
+    copy
+}
+
+/// Takes away what would make the upstream answer with less than the whole.
+pub fn ask_for_the_whole(head: &mut HeaderMap) {
+    for name in ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"] {
+        head.remove(name);
+    }
+}
+
+/// Asks whether a stored answer is still good (RFC 9111 §4.3.1).
+pub fn ask_for_confirmation(head: &mut HeaderMap, stored: &HeaderMap) {
+    ask_for_the_whole(head);
+    for (validator, condition) in
+        [("etag", "if-none-match"), ("last-modified", "if-modified-since")]
+    {
+        if let Some(value) = stored.first(validator).and_then(|v| HeaderValue::from_bytes(v).ok()) {
+            head.insert(condition, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_core::Identity;
+
+    fn asked(fields: &[(&'static str, &'static str)], trusted: bool) -> HeaderMap {
+        let mut builder = http::Request::builder().uri("/x");
+        for (name, value) in fields {
+            builder = builder.header(*name, *value);
+        }
+        let parts = builder.body(()).unwrap().into_parts().0;
+        let visitor = Visitor {
+            ip: "203.0.113.7".parse().unwrap(),
+            identity: Identity::Anonymous,
+            through_trusted_proxy: trusted,
+        };
+        question(&parts, &Target::parse("/x").unwrap(), &visitor, Scheme::Http).head
+    }
+
+    #[test]
+    fn p2_the_upstream_learns_who_asks() {
+        let head = asked(
+            &[("host", "a.example"), ("x-forwarded-for", "1.1.1.1"), ("x-real-ip", "1.1.1.1")],
+            false,
+        );
+        assert_eq!(head["host"], "a.example");
+        assert_eq!(head["x-real-ip"], "203.0.113.7");
+        assert_eq!(head["x-forwarded-for"], "203.0.113.7");
+        assert_eq!(head["x-forwarded-proto"], "http");
+        let head = asked(
+            &[("x-forwarded-for", "203.0.113.7, 10.0.0.2"), ("x-forwarded-proto", "https")],
+            true,
+        );
+        assert_eq!(head["x-forwarded-for"], "203.0.113.7, 10.0.0.2");
+        assert_eq!(head["x-forwarded-proto"], "https");
+    }
+
+    #[test]
+    fn what_belongs_to_the_connection_or_poisons_stays_here() {
+        let head = asked(
+            &[
+                ("connection", "close, X-Secret"),
+                ("x-secret", "1"),
+                ("te", "trailers"),
+                ("upgrade", "websocket"),
+                ("x-forwarded-host", "evil.example"),
+                ("x-original-url", "/admin"),
+                ("x-http-method-override", "DELETE"),
+                ("accept", "*/*"),
+            ],
+            true,
+        );
+        let names: Vec<&str> = head.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names.len(), 4, "{names:?}");
+        assert!(head.contains_key("accept"));
+    }
+}

@@ -1,0 +1,89 @@
+//! Who is at the other end, and which of that is to be believed.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use tidegate_core::headers::list;
+use tidegate_core::policy::Network;
+use tidegate_core::{Fields, Identity, Policy};
+
+/// The client behind a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visitor {
+    /// The client's address: the peer's, or what trusted proxies say.
+    pub ip: IpAddr,
+    /// Who it is.
+    pub identity: Identity,
+    /// The peer is a proxy that may speak for others.
+    pub through_trusted_proxy: bool,
+}
+
+impl Visitor {
+    /// Finds out who sent a request with these fields over a connection from `peer`.
+    pub fn identify(policy: &Policy, peer: IpAddr, fields: &HeaderMap) -> Self {
+        let trusted = &policy.model().shim.trusted_proxies;
+        let through_trusted_proxy = is_trusted(trusted, peer);
+        Self {
+            ip: client_ip(trusted, peer, fields),
+            identity: policy.identify(fields, through_trusted_proxy),
+            through_trusted_proxy,
+        }
+    }
+
+    /// What limits count by.
+    pub fn facts(&self) -> tidegate_core::ClientFacts<'_> {
+        let user = match &self.identity {
+            Identity::Verified(user) => Some(user.as_str()),
+            Identity::Opaque(_) | Identity::Anonymous => None,
+        };
+        tidegate_core::ClientFacts { user, ip: Some(self.ip) }
+    }
+}
+
+/// The nearest address that no trusted proxy has, going back from the peer. Each trusted hop
+/// appended who it saw, so the list is believed from the right, and only as far as the hop
+/// that wrote an entry is trusted; the leftmost entry is anyone's to make up.
+fn client_ip(trusted: &[Network], peer: IpAddr, fields: &HeaderMap) -> IpAddr {
+    let mut client = peer;
+    let lines: Vec<&[u8]> = fields.lines_of("x-forwarded-for").collect();
+    let mut entries: Vec<&[u8]> = lines.into_iter().flat_map(list::members).collect();
+    while is_trusted(trusted, client) {
+        let entry = entries.pop().and_then(|entry| std::str::from_utf8(entry).ok()?.parse().ok());
+        let Some(before) = entry else { break };
+        client = before;
+    }
+    client.to_canonical()
+}
+
+fn is_trusted(trusted: &[Network], address: IpAddr) -> bool {
+    trusted.iter().any(|network| network.contains(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(peer: &str, forwarded: &[&str]) -> String {
+        let trusted = [Network::parse("10.0.0.0/8").unwrap(), Network::parse("::1").unwrap()];
+        let mut fields = HeaderMap::new();
+        for line in forwarded {
+            fields.append("x-forwarded-for", line.parse().unwrap());
+        }
+        client_ip(&trusted, peer.parse().unwrap(), &fields).to_string()
+    }
+
+    #[test]
+    fn the_leftmost_forwarded_address_is_never_believed_by_itself() {
+        assert_eq!(seen("192.0.2.1", &["1.1.1.1"]), "192.0.2.1", "a stranger speaks for itself");
+        assert_eq!(seen("10.0.0.1", &["1.1.1.1, 203.0.113.7"]), "203.0.113.7");
+        assert_eq!(seen("10.0.0.1", &["1.1.1.1, 203.0.113.7, 10.9.9.9"]), "203.0.113.7");
+        assert_eq!(seen("10.0.0.1", &["1.1.1.1", "203.0.113.7"]), "203.0.113.7");
+    }
+
+    #[test]
+    fn nonsense_ends_the_chain() {
+        assert_eq!(seen("10.0.0.1", &["203.0.113.7, unknown"]), "10.0.0.1");
+        assert_eq!(seen("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(seen("::1", &["::ffff:203.0.113.7"]), "203.0.113.7");
+    }
+}
