@@ -31,11 +31,11 @@ test("C1: a bundle is a MISS, then a HIT that the origin does not hear of", asyn
 test("C1: edge and browser keep a bundle for a day", async (t) => {
   const { edge } = await openGate(t);
   const miss = await edge.fetch(BUNDLE);
-  assert.equal(hop(miss, "tidegate-edge").ttl, DAY);
   const hit = await untilHit(edge, BUNDLE);
-  const left = hop(hit, "tidegate-edge").ttl;
-  assert.ok(left <= DAY && left > DAY - 60, `${left} s left`);
   for (const answer of [miss, hit]) {
+    const { ttl } = hop(answer, "tidegate-edge");
+    // `Date` counts whole seconds, and a busy machine takes some to bring it here.
+    assert.ok(ttl <= DAY && ttl > DAY - 20, `${ttl} s left`);
     assert.match(answer.headers.get("cache-control"), /(^|[ ,])max-age=86400($|[ ,])/);
   }
 });

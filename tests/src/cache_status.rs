@@ -82,6 +82,14 @@ impl Hop {
         self.value("ttl").map(|ttl| ttl.parse().expect("an integer as ttl"))
     }
 
+    /// Whether the response stays fresh for `seconds`, less what a busy machine
+    /// takes to bring it here and what `Date` loses by counting whole seconds.
+    #[must_use]
+    pub fn is_fresh_for(&self, seconds: i64) -> bool {
+        const SLACK: i64 = 20;
+        self.ttl().is_some_and(|ttl| (seconds - SLACK..=seconds).contains(&ttl))
+    }
+
     /// The reason in the cache's own words (§2.8).
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
@@ -154,6 +162,7 @@ mod tests {
         let origin = status.hop("tidegate-origin");
         assert_eq!((origin.hit(), origin.fwd(), origin.stored()), (false, Some("uri-miss"), true));
         assert_eq!(origin.ttl(), Some(300));
+        assert!(origin.is_fresh_for(301) && !origin.is_fresh_for(299));
         assert_eq!(status.hop("tidegate-edge").detail(), Some("a, \"b\"; c"));
         assert_eq!((status.hop("other").hit(), status.hop("other").ttl()), (true, Some(-5)));
     }
