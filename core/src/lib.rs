@@ -23,6 +23,7 @@ extern crate alloc;
 pub mod conditional;
 #[cfg(feature = "toml")]
 pub mod document;
+pub mod explain;
 pub mod forward;
 pub mod freshness;
 pub mod headers;

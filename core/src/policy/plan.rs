@@ -61,6 +61,29 @@ impl Bypass {
             Self::Ambiguous(ambiguity) => ambiguity.as_str(),
         }
     }
+
+    /// The reason as a sentence.
+    pub const fn explain(self) -> &'static str {
+        match self {
+            Self::Policy => "the route does not cache on this tier",
+            Self::NoRoute => "no route of the policy matches",
+            Self::Method => "only GET and HEAD are answered from a cache",
+            Self::RequestBody => "the request has a body, which no key could tell apart",
+            Self::Upgrade => "the connection is to become another protocol",
+            Self::Ambiguous(Ambiguity::EncodedSeparator) => {
+                "the path has an encoded slash or a backslash, which servers read differently"
+            }
+            Self::Ambiguous(Ambiguity::EmptySegment) => {
+                "the path has an empty segment (`//`), which servers read differently"
+            }
+            Self::Ambiguous(Ambiguity::PathParameter) => {
+                "the path has a `;`, behind which servers read differently"
+            }
+            Self::Ambiguous(Ambiguity::EncodedDelimiter) => {
+                "the path has an encoded delimiter, at which some servers cut it off"
+            }
+        }
+    }
 }
 
 impl Policy {

@@ -1,6 +1,7 @@
 //! Quantities as people write them: `5m`, `100 per 60s`.
 
 use alloc::format;
+use core::fmt;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
@@ -54,6 +55,32 @@ pub fn duration(text: &str) -> Result<Duration, Malformed> {
     Ok(total)
 }
 
+/// Displays a duration as the policy would write it: `5m`, `1h30m`, `1500ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DurationText(pub Duration);
+
+impl fmt::Display for DurationText {
+    /// The units that divide it without rest; up to two minutes in seconds, as people say it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = crate::time::millis(self.0);
+        if !millis.is_multiple_of(1000) {
+            return write!(f, "{millis}ms");
+        }
+        let seconds = millis / 1000;
+        if seconds <= 120 {
+            return write!(f, "{seconds}s");
+        }
+        let mut rest = seconds;
+        for (unit, length) in [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)] {
+            if rest >= length {
+                write!(f, "{}{unit}", rest / length)?;
+                rest %= length;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Reads a rate: `100 per 60s`, a number of requests in a window.
 pub fn rate(text: &str) -> Result<(NonZeroU32, Duration), Malformed> {
     let bad =
@@ -101,6 +128,14 @@ mod tests {
             "99999999999999999999s",
         ] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_written_as_they_are_read() {
+        use alloc::string::ToString;
+        for text in ["0s", "60s", "120s", "5m", "1h30m", "1d", "1500ms", "365d", "2m1s"] {
+            assert_eq!(DurationText(duration(text).unwrap()).to_string(), text);
         }
     }
 

@@ -14,13 +14,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let policy = arguments.policy.read()?;
     let model = policy.model();
     println!(
-        "{}: good (schema {}, {} routes, {} limits, {} upstreams, hash {})",
+        "{}: good ({}, {}, {}; hash {})",
         arguments.policy.policy.display(),
-        model.schema,
-        model.routes.len(),
-        model.limits.len(),
-        model.upstreams.len(),
+        counted(model.routes.len(), "route"),
+        counted(model.limits.len(), "limit"),
+        counted(model.upstreams.len(), "upstream"),
         policy.hash()
     );
     Ok(())
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

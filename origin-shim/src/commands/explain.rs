@@ -1,6 +1,14 @@
 //! `tidegate explain`
 
-use clap::Args;
+use std::net::IpAddr;
+
+use clap::{Args, ValueEnum};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use serde_json::json;
+use tidegate_core::explain::explain;
+use tidegate_core::{Host, Method, Request, Scheme, Target, Tier};
+use tidegate_origin::clock;
+use tidegate_origin::visitor::Visitor;
 
 use super::{Outcome, PolicyArgument};
 
@@ -8,9 +16,105 @@ use super::{Outcome, PolicyArgument};
 pub(crate) struct Arguments {
     #[command(flatten)]
     policy: PolicyArgument,
+    /// One tier alone; both without it
+    #[arg(long, value_enum)]
+    tier: Option<TierName>,
+    /// The method
+    #[arg(short = 'X', long = "request", value_name = "METHOD", default_value = "GET")]
+    method: String,
+    /// A request header, as for curl; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = parse_header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// The client's address, for limits
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    client: IpAddr,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+    /// What is asked for: a URL, or a path on localhost
+    url: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TierName {
+    Edge,
+    Origin,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    arguments.policy.read()?;
+    let policy = arguments.policy.read()?;
+    let url = Url::parse(&arguments.url)?;
+    let mut fields = HeaderMap::new();
+    for (name, value) in &arguments.headers {
+        fields.append(name, value.clone());
+    }
+    let host =
+        Host::parse(&url.host, url.scheme).map_err(|_| format!("`{}` names no host", url.host))?;
+    let target = Target::parse(&url.target).map_err(|bad| format!("`{}`: {bad}", url.target))?;
+    let method = Method::parse(&arguments.method);
+    let request = Request::read(method, url.scheme, &host, &target, &fields);
+    let visitor = Visitor::identify(&policy, arguments.client, &fields);
+    let tiers = match arguments.tier {
+        Some(TierName::Edge) => vec![Tier::Edge],
+        Some(TierName::Origin) => vec![Tier::Origin],
+        None => vec![Tier::Edge, Tier::Origin],
+    };
+    let explanations: Vec<_> = tiers
+        .into_iter()
+        .map(|tier| {
+            explain(&policy, tier, &request, &visitor.identity, &visitor.facts(), clock::now())
+        })
+        .collect();
+    let normalised = format!("{}://{}{target}", url.scheme.as_str(), host.as_str());
+    if arguments.json {
+        let document = json!({
+            "method": arguments.method,
+            "url": normalised,
+            "policy": policy.hash(),
+            "tiers": explanations,
+        });
+        println!("{document:#}");
+    } else {
+        println!("{} {normalised}", arguments.method);
+        for explanation in explanations {
+            print!("\n{}\n{explanation}", explanation.tier);
+        }
+    }
     Ok(())
+}
+
+/// A URL taken apart, but not yet normalised.
+struct Url {
+    scheme: Scheme,
+    host: String,
+    target: String,
+}
+
+impl Url {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with('/') {
+            return Ok(Self {
+                scheme: Scheme::Http,
+                host: "localhost".into(),
+                target: text.into(),
+            });
+        }
+        let hint = "= hint: write a URL like http://localhost:8080/plugins/app.js, or a path";
+        let uri: Uri = text.parse().map_err(|_| format!("`{text}` is no URL\n{hint}"))?;
+        let scheme = match uri.scheme_str() {
+            Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            _ => return Err(format!("`{text}` has neither http nor https\n{hint}")),
+        };
+        let host = uri.authority().map(ToString::to_string).unwrap_or_default();
+        let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        Ok(Self { scheme, host, target })
+    }
+}
+
+fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("write it as 'name: value'")?;
+    let name = name.trim().parse().map_err(|_| format!("`{}` is no header name", name.trim()))?;
+    let value = value.trim().parse().map_err(|_| "the value has a byte that no header may hold")?;
+    Ok((name, value))
 }

@@ -1,0 +1,265 @@
+//! What the policy does with a request, and why: the same decisions, put into words.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use serde::Serialize;
+
+use crate::freshness::Exchange;
+use crate::headers::{Fields, FieldsMut, ResponseDirectives};
+use crate::identity::Identity;
+use crate::key::CacheKey;
+use crate::policy::{Plan, Policy, Tier, units};
+use crate::rate::{Admission, ClientFacts, KeyPart, Limit};
+use crate::request::Request;
+use crate::respond;
+use crate::response::Response;
+use crate::reuse::ForwardReason;
+use crate::rule::{CacheRule, ClientDirectives, Mode};
+use crate::store::{Store, store};
+use crate::time::Timestamp;
+
+/// What one tier does with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// `edge` or `origin`.
+    pub tier: &'static str,
+    /// The route that matches, if one does.
+    pub route: Option<RouteExplanation>,
+    /// What the cache does.
+    pub cache: CacheExplanation,
+    /// The limits that the request must pass.
+    pub limits: Vec<LimitExplanation>,
+    /// The fields that leave with the answer, on a first request that the origin answers with
+    /// 200 and not a word on caching.
+    pub headers: Vec<(String, String)>,
+}
+
+/// The route that matches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RouteExplanation {
+    /// Its name.
+    pub name: String,
+    /// Its pattern, the most specific one that matches.
+    pub pattern: String,
+    /// Where the shim fetches from.
+    pub upstream: Option<String>,
+}
+
+/// What the cache does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CacheExplanation {
+    /// `cache` or `bypass`.
+    pub decision: &'static str,
+    /// Why, in the word that Cache-Status uses; none when the cache is used.
+    pub reason: Option<&'static str>,
+    /// Why, in a sentence.
+    pub why: String,
+    /// Our time to live, as the policy would write it.
+    pub ttl: Option<String>,
+    /// For how long stale answers serve while they are refreshed.
+    pub stale_while_revalidate: Option<String>,
+    /// For how long stale answers serve when the origin fails.
+    pub stale_if_error: Option<String>,
+    /// What identifies the answer.
+    pub key: Option<String>,
+    /// The same as the policy names it.
+    pub key_name: Option<String>,
+}
+
+/// A limit that the request must pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LimitExplanation {
+    /// Its name.
+    pub name: String,
+    /// What it allows, as the policy would write it.
+    pub limit: String,
+    /// For how long it blocks once exceeded.
+    pub block: Option<String>,
+    /// What this request is counted by.
+    pub counted_by: String,
+}
+
+/// Explains what `policy` does with `request` on `tier`.
+pub fn explain<F: Fields + ?Sized>(
+    policy: &Policy,
+    tier: Tier,
+    request: &Request<'_, F>,
+    who: &Identity,
+    client: &ClientFacts<'_>,
+    now: Timestamp,
+) -> Explanation {
+    let plan = policy.plan(tier, request);
+    Explanation {
+        tier: tier.as_str(),
+        route: plan.route.map(|route| RouteExplanation {
+            name: route.name.clone(),
+            pattern: route.pattern.to_string(),
+            upstream: route.upstream.clone(),
+        }),
+        cache: cache(&plan, request, who),
+        limits: plan.limits().map(|limit| explain_limit(limit, client)).collect(),
+        headers: headers(&plan, request, who, now),
+    }
+}
+
+fn cache<F: Fields + ?Sized>(
+    plan: &Plan<'_>,
+    request: &Request<'_, F>,
+    who: &Identity,
+) -> CacheExplanation {
+    match plan.cache {
+        Err(bypass) => CacheExplanation {
+            decision: "bypass",
+            reason: Some(bypass.as_str()),
+            why: bypass.explain().to_owned(),
+            ttl: None,
+            stale_while_revalidate: None,
+            stale_if_error: None,
+            key: None,
+            key_name: None,
+        },
+        Ok(rule) => CacheExplanation {
+            decision: "cache",
+            reason: None,
+            why: why_cached(rule),
+            ttl: rule.ttl.map(text),
+            stale_while_revalidate: rule.stale_while_revalidate.map(text),
+            stale_if_error: rule.stale_if_error.map(text),
+            key: Some(CacheKey::of(&rule.key, request, who).to_string()),
+            key_name: plan.key_name(request, who),
+        },
+    }
+}
+
+fn why_cached(rule: &CacheRule) -> String {
+    let ttl = rule.ttl.map(text).unwrap_or_default();
+    let freshness = match rule.mode {
+        Mode::Respect => "fresh for as long as the origin says".to_owned(),
+        Mode::Default => {
+            format!("fresh for as long as the origin says, or {ttl} where it is silent")
+        }
+        Mode::Override => format!("fresh for {ttl}, whatever the origin says"),
+    };
+    let client = match rule.client_directives {
+        ClientDirectives::Honour => "the request's Cache-Control counts",
+        ClientDirectives::Ignore => "the request's Cache-Control does not count",
+    };
+    format!("{freshness}; {client}")
+}
+
+fn explain_limit(limit: &Limit, client: &ClientFacts<'_>) -> LimitExplanation {
+    let counted_by = limit.key.iter().find_map(|part| match part {
+        KeyPart::Identity => client.user.map(|user| format!("user {user}")),
+        KeyPart::ClientIp => client.ip.map(|ip| format!("client address {ip}")),
+        KeyPart::Anonymous => Some("everybody unknown together".to_owned()),
+    });
+    LimitExplanation {
+        name: limit.name.clone(),
+        limit: format!("{} per {}", limit.quota, text(limit.window)),
+        block: limit.block.map(text),
+        counted_by: counted_by.unwrap_or_else(|| "everybody unknown together".to_owned()),
+    }
+}
+
+/// The fields of the answer to a first request, by the functions that the shells use.
+fn headers<F: Fields + ?Sized>(
+    plan: &Plan<'_>,
+    request: &Request<'_, F>,
+    who: &Identity,
+    now: Timestamp,
+) -> Vec<(String, String)> {
+    let mut fields = Written(Vec::new());
+    let silent: [(&str, &str); 0] = [];
+    respond::browser(&mut fields, plan, 200, &ResponseDirectives::default());
+    match plan.cache {
+        Err(_) => respond::cache_status(&mut fields, &respond::bypassed(plan, Some(200))),
+        Ok(rule) => {
+            let exchange = Exchange { requested_at: now, received_at: now };
+            let kept: Store = store(rule, request, &Response::read(200, &silent, now), &exchange);
+            let (key, why) = (plan.key_name(request, who), ForwardReason::UriMiss);
+            let status = respond::forwarded(plan.tier, why, 200, &kept, now, key.as_deref());
+            respond::cache_status(&mut fields, &status);
+        }
+    }
+    for limit in plan.limits() {
+        respond::rate_limit(&mut fields, limit, &Admission::decide(limit, None, now));
+    }
+    fields.0
+}
+
+/// Fields as they would be written.
+struct Written(Vec<(String, String)>);
+
+impl FieldsMut for Written {
+    fn set(&mut self, name: &'static str, value: &str) {
+        self.remove(name);
+        self.append(name, value);
+    }
+
+    fn append(&mut self, name: &'static str, value: &str) {
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn remove(&mut self, name: &'static str) {
+        self.0.retain(|(other, _)| other != name);
+    }
+}
+
+fn text(span: Duration) -> String {
+    units::DurationText(span).to_string()
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.route {
+            Some(route) => {
+                line(f, "route", format_args!("{} ({})", route.name, route.pattern))?;
+                if let Some(upstream) = route.upstream.as_ref().filter(|_| self.tier == "origin") {
+                    line(f, "upstream", format_args!("{upstream}"))?;
+                }
+            }
+            None => line(f, "route", format_args!("none"))?,
+        }
+        let CacheExplanation { decision, why, key, key_name, .. } = &self.cache;
+        line(f, "decision", format_args!("{decision}: {why}"))?;
+        let windows = [
+            ("ttl", &self.cache.ttl),
+            ("stale while revalidate", &self.cache.stale_while_revalidate),
+            ("stale if error", &self.cache.stale_if_error),
+            ("key", key),
+            ("key name", key_name),
+        ];
+        for (name, value) in windows {
+            if let Some(value) = value {
+                line(f, name, format_args!("{value}"))?;
+            }
+        }
+        for limit in &self.limits {
+            let LimitExplanation { name, limit, block, counted_by } = limit;
+            match block {
+                Some(block) => line(
+                    f,
+                    "limit",
+                    format_args!(
+                        "{name}: {limit}, then blocked for {block}; counts by {counted_by}"
+                    ),
+                )?,
+                None => line(f, "limit", format_args!("{name}: {limit}; counts by {counted_by}"))?,
+            }
+        }
+        writeln!(
+            f,
+            "  headers on a first request, when the origin answers 200 and says nothing of caching:"
+        )?;
+        self.headers.iter().try_for_each(|(name, value)| writeln!(f, "    {name}: {value}"))
+    }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, name: &str, value: fmt::Arguments<'_>) -> fmt::Result {
+    writeln!(f, "  {name:<24}{value}")
+}
