@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::executable::tidegate;
+pub use self::executable::{cargo, tidegate};
 
 /// How long a program may take to say something or to end.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -95,10 +95,20 @@ impl Process {
     /// If it does not.
     #[track_caller]
     #[must_use]
-    pub fn ended(mut self) -> Ended {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn ended(self) -> Ended {
+        self.ended_within(PATIENCE)
+    }
+
+    /// Waits so long for the program to end by itself.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[track_caller]
+    #[must_use]
+    pub fn ended_within(mut self, patience: Duration) -> Ended {
+        let deadline = Instant::now() + patience;
         let Some(stdout) = self.stdout.rest(deadline) else {
-            panic!("{} still runs after {PATIENCE:?}", self.name)
+            panic!("{} still runs after {patience:?}", self.name)
         };
         let stderr = self.stderr.rest(deadline).unwrap_or_default();
         // Both pipes are closed: the program is gone or about to be.

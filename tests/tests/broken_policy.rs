@@ -1,9 +1,11 @@
 //! A policy that says something wrong stops the program, with the place and a
 //! remedy.
 
+use std::time::Duration;
+
 use tidegate_tests::{
     policy_file::PolicyFile,
-    process::Ended,
+    process::{self, Ended, Process, cargo},
     shim::{check, refused_serve},
 };
 
@@ -20,6 +22,16 @@ fn an_unknown_field_is_refused_with_its_place_and_a_hint() {
         names_the_place(&refused, &policy, 2, 1);
         assert!(refused.stderr.contains("nonsense"), "{}", refused.stderr);
     }
+}
+
+/// As a native check, which shares nothing with the wasm build: one that fails
+/// there would cost the next one a minute.
+#[test]
+fn the_build_of_the_worker_refuses_a_policy_with_its_place_and_a_hint() {
+    let policy = PolicyFile::with_text("schema = 1\nnonsense = true\n");
+    let mut build = cargo();
+    build.args(["check", "--package", "tidegate-edge"]).env("TIDEGATE_POLICY", policy.path());
+    names_the_place(&Process::start(&mut build).ended_within(MINUTES), &policy, 2, 1);
 }
 
 #[test]
@@ -55,13 +67,13 @@ fn a_missing_file_is_one_clear_sentence() {
     let folder = PolicyFile::with_text("");
     let missing = folder.path().with_file_name("none.toml");
     let missing = missing.to_str().expect("a path in UTF-8");
-    let refused = tidegate_tests::process::run(
-        tidegate_tests::process::tidegate(),
-        &["check", "--policy", missing],
-    );
+    let refused = process::run(process::tidegate(), &["check", "--policy", missing]);
     assert!(!refused.status.success());
     assert!(refused.stderr.contains(missing), "{}", refused.stderr);
 }
+
+/// The first build on a machine compiles what the build script needs.
+const MINUTES: Duration = Duration::from_secs(5 * 60);
 
 #[track_caller]
 fn names_the_place(refused: &Ended, policy: &PolicyFile, line: usize, column: usize) {

@@ -1,4 +1,4 @@
-//! Where the `tidegate` binary is.
+//! Where the `tidegate` binary is, and the cargo that can build it.
 
 use std::{env, path::PathBuf, process::Command, sync::OnceLock};
 
@@ -24,12 +24,18 @@ pub fn tidegate() -> PathBuf {
         .clone()
 }
 
+/// Cargo, in this workspace.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo
+}
+
 fn built(package: &str, binary: &str) -> PathBuf {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = cargo()
         .args(["build", "--package", package, "--bin", binary, "--message-format", "json"])
         .args((!cfg!(debug_assertions)).then_some("--release"))
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
     assert!(
