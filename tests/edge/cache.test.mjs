@@ -83,6 +83,14 @@ test("C5: what the origin forbids to keep, the edge does not keep", async (t) =>
   }
 });
 
+test("C5: what may not be kept is not called public on its way to browsers", async (t) => {
+  const { edge } = await openGate(t);
+  for (const header of ["Cache-Control:no-store", "Cache-Control:private", "Set-Cookie:s=1"]) {
+    const { headers } = await edge.fetch(`/plugins/widget.js?header=${encodeURIComponent(header)}`);
+    assert.doesNotMatch(headers.get("cache-control") ?? "", /public/, header);
+  }
+});
+
 test("C1: hosts do not share a bundle", async (t) => {
   const { edge } = await openGate(t);
   await edge.fetch(`http://a.example${BUNDLE}`);

@@ -27,8 +27,17 @@ impl CacheStatus {
     #[track_caller]
     #[must_use]
     pub fn of(response: &Response) -> Self {
-        let field = response.all("Cache-Status").collect::<Vec<_>>().join(", ");
-        let hops = split(&field, ',').map(|member| {
+        Self::parse(&response.all("Cache-Status").collect::<Vec<_>>().join(", "))
+    }
+
+    /// The hops named by the value of a field.
+    ///
+    /// # Panics
+    /// If it is not a list of items with parameters.
+    #[track_caller]
+    #[must_use]
+    pub fn parse(field: &str) -> Self {
+        let hops = split(field, ',').map(|member| {
             Hop::parse(member).unwrap_or_else(|| panic!("malformed Cache-Status: {field:?}"))
         });
         Self(hops.collect())
@@ -88,6 +97,14 @@ impl Hop {
     pub fn is_fresh_for(&self, seconds: i64) -> bool {
         const SLACK: i64 = 20;
         self.ttl().is_some_and(|ttl| (seconds - SLACK..=seconds).contains(&ttl))
+    }
+
+    /// The same hop without what time changes.
+    #[must_use]
+    pub fn without_ttl(&self) -> Self {
+        let mut timeless = self.clone();
+        timeless.parameters.remove("ttl");
+        timeless
     }
 
     /// The reason in the cache's own words (§2.8).

@@ -10,7 +10,7 @@ mod request;
 mod response;
 
 use std::{
-    io::{self, BufReader, Write as _},
+    io::{self, BufRead as _, BufReader, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     time::Duration,
 };
@@ -90,7 +90,7 @@ impl Connection {
     /// # Errors
     /// A refused, slow or closed connection, or an answer that is not HTTP/1.
     pub fn exchange(&mut self, request: &Request) -> io::Result<Response> {
-        self.write(&request.to_bytes(self.server))?;
+        self.ask(request)?;
         self.read_response(request.method())
     }
 
@@ -100,6 +100,33 @@ impl Connection {
     /// A slow or closed connection.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)
+    }
+
+    /// Reads what comes, framing and all, until `awaited` is in it: for
+    /// responses that have no end yet.
+    ///
+    /// # Errors
+    /// A slow or closed connection.
+    pub fn read_until(&mut self, awaited: &str) -> io::Result<String> {
+        let mut seen = String::new();
+        while !seen.contains(awaited) {
+            let some = self.stream.fill_buf()?;
+            if some.is_empty() {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed"));
+            }
+            seen.push_str(&String::from_utf8_lossy(some));
+            let length = some.len();
+            self.stream.consume(length);
+        }
+        Ok(seen)
+    }
+
+    /// Sends `request` and leaves the response to be read.
+    ///
+    /// # Errors
+    /// A slow or closed connection.
+    pub fn ask(&mut self, request: &Request) -> io::Result<()> {
+        self.write(&request.to_bytes(self.server))
     }
 
     /// Reads the final response to a request of this method.
