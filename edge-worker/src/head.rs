@@ -67,7 +67,7 @@ impl ResponseHead {
     }
 
     /// Reads `STATUS` and the lines behind it.
-    fn parse(text: String) -> Self {
+    pub(crate) fn parse(text: String) -> Self {
         let start = text.find('\n').unwrap_or(text.len());
         let status = text[..start].parse().unwrap_or(0);
         Self { head: Head::parse(text, start), status }
@@ -165,6 +165,6 @@ mod tests {
     #[test]
     fn every_set_cookie_is_a_line_of_its_own() {
         let head = ResponseHead::parse("200\nset-cookie:a=1\nset-cookie:b=2; Path=/".into());
-        assert_eq!(head.fields().values("set-cookie").count(), 2);
+        assert_eq!(head.fields().lines_of("set-cookie").count(), 2);
     }
 }

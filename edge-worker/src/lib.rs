@@ -43,7 +43,10 @@ async fn fetch(
 ) -> worker::Result<web_sys::Response> {
     // Should this instance die on the way, the platform asks the zone's origin by itself.
     context.pass_through_on_exception();
-    let origin = Rc::new(Origin::from_env(&env)?);
+    let origin = match Origin::from_env(&env) {
+        Ok(origin) => Rc::new(origin),
+        Err(error) => return Ok(problem::answer(&misconfigured(&error), None)?),
+    };
     match through_the_gate(&request, &origin, env, context).await {
         Ok(answer) => Ok(answer),
         Err(Stop::Refused(problem, allowance)) => Ok(problem::answer(&problem, allowance)?),
@@ -71,6 +74,11 @@ async fn through_the_gate(
     let store = CacheStore::open().ok_or(Stop::Broken("no-cache-api"))?;
     let gate = Rc::new(Gate { policy, store, origin: Rc::clone(origin), env, context });
     gate.answer(request).await
+}
+
+fn misconfigured(error: &worker::Error) -> Problem {
+    console_error!("tidegate: {error}");
+    Problem::new(500, "Not configured", "This Worker does not know its origin.")
 }
 
 fn unreachable(error: &origin::Unreachable) -> Problem {

@@ -47,3 +47,57 @@ impl LocalStates {
         self.entries.retain(|_, entry| entry.expires > median);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tidegate_core::ClientFacts;
+    use tidegate_core::rate::{Algorithm, KeyPart, Limit};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
+
+    fn key(client: u32) -> LimitKey {
+        let limit = Limit {
+            name: "l".into(),
+            quota: std::num::NonZeroU32::MIN,
+            window: Duration::from_secs(60),
+            block: None,
+            algorithm: Algorithm::FixedWindow,
+            key: vec![KeyPart::ClientIp],
+        };
+        let ip = Some(std::net::Ipv4Addr::from(client).into());
+        LimitKey::of(&limit, &ClientFacts { user: None, ip })
+    }
+
+    /// Remembers `clients`, each for a second longer than the one before.
+    fn fill(states: &mut LocalStates, clients: std::ops::Range<u32>, now: Timestamp) {
+        for client in clients {
+            let until = NOW + Duration::from_secs(u64::from(client));
+            states.put(&key(client), State::Blocked { until }, until, now);
+        }
+    }
+
+    fn len(states: &LocalStates) -> usize {
+        states.entries.len()
+    }
+
+    #[test]
+    fn a_full_memory_forgets_first_what_tells_nothing_any_more() {
+        let mut states = LocalStates::default();
+        fill(&mut states, 0..CAPACITY as u32, NOW);
+        assert_eq!(len(&states), CAPACITY);
+        let later = NOW + Duration::from_secs(100);
+        fill(&mut states, 5000..5001, later);
+        assert_eq!(len(&states), CAPACITY - 100);
+        assert!(states.get(&key(100)).is_none() && states.get(&key(101)).is_some());
+    }
+
+    #[test]
+    fn a_memory_full_of_live_clients_forgets_the_half_that_ends_first() {
+        let mut states = LocalStates::default();
+        fill(&mut states, 1..10_001, NOW);
+        assert!(len(&states) <= CAPACITY && len(&states) > CAPACITY / 4);
+        assert!(states.get(&key(10_000)).is_some() && states.get(&key(1)).is_none());
+    }
+}

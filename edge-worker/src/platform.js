@@ -80,7 +80,9 @@ export async function putWhole(cache, url, response, limit, mark) {
       whole = true;
     },
   });
-  const body = response.body && response.body.pipeThrough(counter);
+  // That a body breaks is told by `whole`; nobody waits for the pipe itself.
+  response.body?.pipeTo(counter.writable).catch(() => {});
+  const body = response.body && counter.readable;
   try {
     await cache.put(url, new Response(body, response));
   } finally {

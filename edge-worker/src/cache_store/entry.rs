@@ -49,7 +49,7 @@ impl Entry {
 
     /// Which request fields chose this answer.
     pub(crate) fn vary(&self) -> Vary {
-        Vary::parse(self.fields.values("vary"))
+        Vary::parse(self.fields.lines_of("vary"))
     }
 
     /// Whether the answer is for requests with these fields (RFC 9111 §4.1).
@@ -118,4 +118,72 @@ fn is_the_caches(name: &str) -> bool {
 /// Whether the answer's Connection field says that `name` is for one connection only.
 fn is_option(fields: &impl Fields, name: &str) -> bool {
     connection_options(fields).any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
+    /// Fresh for 60 s, of use on errors for 300 s.
+    const FACTS: Stored = Stored {
+        status: 200,
+        received_at: NOW,
+        initial_age_ms: 0,
+        fresh_until: Timestamp::from_secs(1_795_000_060),
+        serve_while_refreshing_until: Timestamp::from_secs(1_795_000_060),
+        serve_on_error_until: Timestamp::from_secs(1_795_000_300),
+        forbids_stale: false,
+        always_revalidate: false,
+        has_validator: false,
+    };
+
+    fn stored_head(fields: &[(&str, &str)]) -> String {
+        let fields = fields.to_vec();
+        let variant = Vary::Nothing.signature(&fields);
+        head(&fields, &FACTS, &variant, NOW).as_str().into()
+    }
+
+    #[test]
+    fn the_cache_is_told_how_long_the_answer_is_of_use_and_nothing_else() {
+        let head = stored_head(&[
+            ("cache-control", "private, s-maxage=1"),
+            ("expires", "0"),
+            ("date", "now"),
+            ("age", "5"),
+            ("x-own", "1"),
+        ]);
+        let lines: Vec<&str> = head.lines().collect();
+        assert_eq!(
+            lines[..5],
+            [
+                "+tidegate-kept-cache-control:private, s-maxage=1",
+                "+tidegate-kept-expires:0",
+                "+tidegate-kept-date:now",
+                "+x-own:1",
+                "+cache-control:max-age=300",
+            ]
+        );
+        assert!(lines[5].starts_with("+tidegate-stored:{") && lines.len() == 7);
+    }
+
+    #[test]
+    fn what_is_for_one_connection_or_one_client_is_not_stored() {
+        let head = stored_head(&[
+            ("connection", "keep-alive, X-Hop"),
+            ("keep-alive", "timeout=5"),
+            ("x-hop", "1"),
+            ("ratelimit", "\"p\";r=1;t=1"),
+            ("tidegate-stored", "{}"),
+        ]);
+        assert!(head.starts_with("+cache-control:max-age=300\n+tidegate-stored:{\"status\":200"));
+    }
+
+    #[test]
+    fn a_coded_body_is_stored_decoded_under_a_weak_validator() {
+        let coded = [("content-encoding", "gzip"), ("content-length", "9"), ("etag", "\"1\"")];
+        assert!(stored_head(&coded).starts_with("+etag:W/\"1\"\n+cache-control:"));
+        let plain = [("content-length", "9"), ("etag", "\"1\"")];
+        assert!(stored_head(&plain).starts_with("+content-length:9\n+etag:\"1\"\n"));
+    }
 }

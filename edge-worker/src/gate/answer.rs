@@ -88,7 +88,7 @@ impl Passage<'_> {
 
     /// The fields that every answer takes along; `fields` are those it had.
     fn finish(&self, head: &mut Edits, code: u16, fields: &impl Fields, status: &CacheStatus<'_>) {
-        let said = ResponseDirectives::parse(fields.values("cache-control"));
+        let said = ResponseDirectives::parse(fields.lines_of("cache-control"));
         respond::browser(head, &self.plan, code, &said);
         respond::cache_status(head, status);
         if let Some((limit, admission)) = &self.allowance {

@@ -82,8 +82,7 @@ impl Passage<'_> {
         if let Store::Keep { stored, vary } = &kept {
             self.put(place, response, head.fields(), stored, vary);
         }
-        let key = self.key_name();
-        let (tier, now) = (self.plan.tier, clock::now());
+        let (tier, key, now) = (self.plan.tier, self.key_name(), exchange.received_at);
         let status = respond::forwarded(tier, why, head.status(), &kept, now, key.as_deref());
         match &kept {
             Store::Keep { stored, .. } if self.is_unchanged(head.status(), head.fields()) => {
@@ -117,8 +116,7 @@ impl Passage<'_> {
                 entry.stored
             }
         };
-        let key = self.key_name();
-        let (tier, now) = (self.plan.tier, clock::now());
+        let (tier, key, now) = (self.plan.tier, self.key_name(), exchange.received_at);
         let status = respond::forwarded(tier, why, 304, &kept, now, key.as_deref());
         self.send_stored(&merged, &stored, &entry.response, &status)
     }
@@ -204,8 +202,41 @@ fn put_validators(fields: &mut Edits, stored: &Head) {
 /// became weak when the body was decoded stays so.
 fn merge<'a>(stored: &'a Head, update: &'a Head) -> Vec<(&'a str, &'a [u8])> {
     let is_weak = stored.text("etag").is_some_and(|etag| etag.starts_with("W/"));
-    let updates = |name: &str| !is_kept_on_update(name) && !(is_weak && name == "etag");
-    let replaced = |name: &str| updates(name) && update.first(name).is_some();
-    let kept = stored.lines().filter(|(name, _)| !replaced(name));
-    kept.chain(update.lines().filter(|(name, _)| updates(name))).collect()
+    let stays = |name: &str| is_kept_on_update(name) || (is_weak && name == "etag");
+    let old = stored.lines().filter(|(name, _)| stays(name) || update.first(name).is_none());
+    old.chain(update.lines().filter(|(name, _)| !stays(name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(lines: &str) -> Head {
+        ResponseHead::parse(format!("200\n{lines}")).into_fields()
+    }
+
+    fn merged(stored: &str, update: &str) -> Vec<String> {
+        let (stored, update) = (head(stored), head(update));
+        let lines = merge(&stored, &update);
+        lines
+            .iter()
+            .map(|(name, value)| format!("{name}:{}", str::from_utf8(value).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_304_updates_what_does_not_describe_the_stored_body() {
+        let stored = "content-type:text/css\ncontent-length:5\nx-a:1\nx-a:2\nx-b:1";
+        let update = "content-type:text/html\ncontent-length:0\nx-a:3\nx-c:1";
+        assert_eq!(
+            merged(stored, update),
+            ["content-type:text/css", "content-length:5", "x-b:1", "x-a:3", "x-c:1"]
+        );
+    }
+
+    #[test]
+    fn a_validator_that_became_weak_stays_weak() {
+        assert_eq!(merged("etag:W/\"1\"", "etag:\"1\""), ["etag:W/\"1\""]);
+        assert_eq!(merged("etag:\"1\"", "etag:\"1\""), ["etag:\"1\""]);
+    }
 }
