@@ -73,14 +73,14 @@ fn compile(workspace: &Workspace, policy: Option<&Path>) -> Result<()> {
     let mut output = CompilerOutput::default();
     let heard = run::line_by_line(cargo, |line| {
         if let Some(line) = output.pass_on(line) {
-            eprintln!("    {line}");
+            report::say(&format!("    {line}"));
         }
     })?;
     if heard.success {
         return Ok(());
     }
     match output.build_script_error() {
-        Some(error) => bail!("the worker's build script refuses to go on\n\n{error}\n"),
+        Some(error) => bail!("the worker was not built:\n\n{error}"),
         None => bail!("the worker does not compile"),
     }
 }

@@ -1,32 +1,38 @@
 //! What a person sees: headings, timed steps, failures.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 /// Announces one step, runs it, and says how long it took, also when it fails.
 pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    eprintln!("{} {what}", bold("==>"));
+    note(what);
     let started = Instant::now();
     let outcome = work();
     let verdict = if outcome.is_ok() { "done" } else { "failed" };
-    eprintln!("    {verdict} in {}", human(started.elapsed()));
+    say(&format!("    {verdict} in {}", human(started.elapsed())));
     outcome
 }
 
 /// One line that belongs to no step.
 pub(crate) fn note(text: impl Display) {
-    eprintln!("{} {text}", bold("==>"));
+    say(&format!("{} {text}", bold("==>")));
 }
 
 /// The last words before a non-zero exit: what failed, then each cause.
 pub(crate) fn failure(error: &anyhow::Error) {
-    eprintln!("{} {error}", bold("error:"));
+    say(&format!("{} {error}", bold("error:")));
     for cause in error.chain().skip(1) {
-        eprintln!("  because {cause}");
+        say(&format!("  because {cause}"));
     }
+}
+
+/// Writes a line whole: wrangler shows what comes in pieces as pieces.
+pub(crate) fn say(line: &str) {
+    // There is nobody left to tell that standard error is closed.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// `0.4 s`, `12 s`, `3 min 05 s`: as exact as a reader needs.

@@ -164,7 +164,7 @@ impl Pulse {
             eprint!("\r\x1b[2K    {elapsed}: {line}");
         } else if self.spoken.elapsed() >= Self::SILENCE {
             self.spoken = Instant::now();
-            eprintln!("    {elapsed}: {line}");
+            report::say(&format!("    {elapsed}: {line}"));
         }
     }
 

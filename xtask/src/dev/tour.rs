@@ -16,17 +16,17 @@ pub(super) fn print() {
 {try_this}
   1. A bundle is fetched once, then served by the edge for a day. Twice:
        curl -sD - -o /dev/null http://{edge}/plugins/widget.js
-     Look at Cache-Status: the miss names both hops, the hit only the edge. The origin
-     counts what reaches it: curl -s http://{plugins}/__count
+     Look at Cache-Status, one line a hop, the edge last: `fwd=uri-miss` and `stored`, then
+     `hit`. The origin counts what reaches it: curl -s http://{plugins}/__count
 
   2. The API passes the edge and is kept by the shim, for 5 minutes here. Twice:
        curl -si http://{edge}/api/v1/plugins
-     Look at Cache-Status (bypass at the edge, hit at the shim), at Age, and at `served`
-     in the body, which stands still: the origin was not asked again.
+     Look at Cache-Status: the edge says `fwd=bypass`, the shim `stored`, then `hit`. In the
+     body, `served` stands still: the origin was not asked again.
 
-  3. The hundred-and-first request within a minute is refused:
+  3. More than a hundred requests within a minute are refused:
        for i in $(seq 101); do curl -s -o /dev/null -w '%{{http_code}} ' http://{edge}/plugins/widget.js; done
-     Look for 429 at the end; once more with -si shows Retry-After and the RateLimit fields.
+     Look for 429 at the end; one more request with -si shows Retry-After and RateLimit.
 
 All of it is decided by tidegate.toml: change a ttl there and start again. {ctrl_c} stops everything.
 ",
