@@ -36,7 +36,8 @@ impl Client {
         Self { server, source: Ipv4Addr::LOCALHOST.into() }
     }
 
-    /// The same client at the loopback address 127.0.0.`last`.
+    /// The same client at the loopback address 127.0.0.`last`. Linux has all of
+    /// them; on macOS each needs `sudo ifconfig lo0 alias 127.0.0.2` first.
     #[must_use]
     pub fn at_loopback(self, last: u8) -> Self {
         Self { source: Ipv4Addr::new(127, 0, 0, last).into(), ..self }
@@ -68,7 +69,9 @@ impl Client {
     /// Whatever the system says.
     pub fn connect(self) -> io::Result<Connection> {
         let socket = Socket::new(Domain::for_address(self.server), Type::STREAM, None)?;
-        socket.bind(&SocketAddr::from((self.source, 0)).into())?;
+        socket.bind(&SocketAddr::from((self.source, 0)).into()).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot come from {}: {error}", self.source))
+        })?;
         socket.connect_timeout(&self.server.into(), PATIENCE)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
