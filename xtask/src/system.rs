@@ -4,6 +4,7 @@
 //! installed; elsewhere the line to type is the error, so that callers can
 //! tell "not testable here" from "broken".
 
+use std::env;
 use std::error::Error;
 use std::fmt;
 use std::process::Command;
@@ -27,7 +28,12 @@ pub(crate) struct Component {
 /// xtask hands it ready-made, and there is no feature to leave that out.
 pub(crate) const OPENSSL_HEADERS: Component = Component {
     what: "the OpenSSL headers, which worker-build is compiled against",
-    present: || run::answer("pkg-config", &["--exists", "openssl"]).is_some(),
+    present: || {
+        // Elsewhere the system's own TLS is used; OPENSSL_DIR says where they are.
+        !cfg!(target_os = "linux")
+            || env::var_os("OPENSSL_DIR").is_some()
+            || run::answer("pkg-config", &["--exists", "openssl"]).is_some()
+    },
     packages: &["pkg-config", "libssl-dev"],
 };
 
@@ -36,6 +42,13 @@ pub(crate) const OPENSSL_HEADERS: Component = Component {
 pub(crate) struct Missing {
     what: &'static str,
     line: String,
+}
+
+impl Missing {
+    pub(crate) fn new(component: &Component) -> Self {
+        let line = format!("sudo apt-get install {}", component.packages.join(" "));
+        Self { what: component.what, line }
+    }
 }
 
 impl fmt::Display for Missing {
@@ -52,8 +65,7 @@ pub(crate) fn require(component: &Component) -> Result<()> {
         return Ok(());
     }
     if !may_install_packages() {
-        let line = format!("sudo apt-get install {}", component.packages.join(" "));
-        return Err(Missing { what: component.what, line }.into());
+        return Err(Missing::new(component).into());
     }
     report::step(&format!("Installing {}, from the system's packages", component.what), || {
         refresh_package_lists();
@@ -88,4 +100,24 @@ fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive");
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_component_comes_with_the_line_to_type() {
+        assert_eq!(
+            Missing::new(&OPENSSL_HEADERS).to_string(),
+            "this machine lacks the OpenSSL headers, which worker-build is compiled against: \
+             type `sudo apt-get install pkg-config libssl-dev`"
+        );
+    }
+
+    #[test]
+    fn what_is_there_is_not_installed_again() {
+        let there = Component { what: "a thing", present: || true, packages: &["no-such-package"] };
+        assert!(require(&there).is_ok());
+    }
 }

@@ -19,6 +19,11 @@ use crate::tools::{self, Tools};
 use crate::workspace::Workspace;
 use crate::{dev, edge, run};
 
+// Checks that others build on.
+const PROGRAMS: &str = "the programs that the tests start";
+const TOOLS: &str = "tools for the worker";
+const WORKER: &str = "the worker";
+
 /// Runs the checks; an error if one failed.
 pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     let mut session = Session::start();
@@ -27,10 +32,10 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
         return session.verdict();
     }
     session.check("documentation without warnings", || rust::documentation(workspace));
-    let tools = session.check("tools for the worker", || tools::prepare(workspace));
+    let tools = session.check(TOOLS, || tools::prepare(workspace));
     match &tools {
         Some(tools) => worker(workspace, tools, &mut session),
-        None => session.leave_out("the core for wasm, and everything about the worker", "tools"),
+        None => session.leave_out("the core for wasm, and all about the worker", TOOLS),
     }
     session.check("licences and sources of the dependencies", || licences::check(workspace));
     let passed = session.passed_tests().clone();
@@ -42,10 +47,9 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
 fn native(workspace: &Workspace, session: &mut Session, fast: bool) {
     session.check("format", || rust::format(workspace));
     session.check("clippy, native", || rust::clippy(workspace));
-    let programs = session
-        .check("the programs that the tests start", || run::visibly(dev::native_build(workspace)));
+    let programs = session.check(PROGRAMS, || run::visibly(dev::native_build(workspace)));
     if programs.is_none() {
-        return session.leave_out("the native tests", "the programs");
+        return session.leave_out("tests, native", PROGRAMS);
     }
     session.check_tests("tests, native", || rust::tests(workspace));
     if !fast {
@@ -58,9 +62,9 @@ fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
     session.check("the core for wasm: no std, no imports", || core_alone::check(workspace));
     session.check("clippy, worker", || rust::clippy_worker(workspace));
     session.check("documentation of the worker", || rust::documentation_worker(workspace));
-    let built = session.check("the worker", || edge::build(workspace, tools, None));
+    let built = session.check(WORKER, || edge::build(workspace, tools, None));
     if built.is_none() {
-        return session.leave_out("the upload, its size and the tests at the edge", "the worker");
+        return session.leave_out("the upload, its size, and the tests at the edge", WORKER);
     }
     let upload =
         session.check("`wrangler deploy --dry-run`", || deployment::dry_run(workspace, tools));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::time::Instant;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
 use crate::report::{self, bold};
 use crate::system::Missing;
@@ -12,10 +12,18 @@ use crate::system::Missing;
 /// The checks so far.
 pub(super) struct Session {
     started: Instant,
+    on_ci: bool,
     passed: usize,
-    failed: Vec<String>,
-    skipped: Vec<String>,
+    failed: Vec<Unproven>,
+    skipped: Vec<Unproven>,
     passed_tests: BTreeSet<String>,
+}
+
+/// A check that did not pass.
+#[derive(Debug, PartialEq, Eq)]
+struct Unproven {
+    name: String,
+    why: String,
 }
 
 /// What a runner of tests did.
@@ -30,6 +38,7 @@ impl Session {
     pub(super) fn start() -> Self {
         Self {
             started: Instant::now(),
+            on_ci: env::var_os("CI").is_some_and(|value| !value.is_empty()),
             passed: 0,
             failed: Vec::new(),
             skipped: Vec::new(),
@@ -64,9 +73,12 @@ impl Session {
         self.passed_tests.append(&mut passed);
     }
 
-    /// Counts checks that could not run because an earlier one failed.
-    pub(super) fn leave_out(&mut self, what: &str, cause: &str) {
-        self.failed.push(format!("{what}: not run, because of {cause}"));
+    /// Counts checks that need what an earlier one did not bring about. They
+    /// share its fate: skipped if it was, else failed.
+    pub(super) fn leave_out(&mut self, name: &str, needed: &str) {
+        let was_skipped = self.skipped.iter().any(|check| check.name == needed);
+        let list = if was_skipped { &mut self.skipped } else { &mut self.failed };
+        list.push(Unproven { name: name.to_owned(), why: format!("not run without {needed}") });
     }
 
     /// The names of all tests that passed.
@@ -84,32 +96,30 @@ impl Session {
             skipped.len()
         );
         println!("\n{}", bold(&counts));
-        for line in skipped {
-            println!("  skipped: {line}");
+        for Unproven { name, why } in skipped {
+            println!("  skipped: {name}: {why}");
         }
-        for line in failed {
-            println!("  failed: {line}");
+        for Unproven { name, why } in failed {
+            println!("  failed: {name}: {why}");
         }
-        if failed.is_empty() { Ok(()) } else { bail!("{} checks failed", failed.len()) }
+        ensure!(failed.is_empty(), "not everything passed");
+        Ok(())
     }
 
     /// Lacking a component of the system is no failure of ours, except on CI,
     /// where a test that silently stops running would never be missed.
     fn note_failure(&mut self, name: &str, error: &anyhow::Error) {
-        let first_line = error.to_string().lines().next().unwrap_or_default().to_owned();
-        let line = format!("{name}: {first_line}");
-        let on_ci = env::var_os("CI").is_some_and(|value| !value.is_empty());
-        if error.is::<Missing>() && !on_ci {
-            self.skipped.push(line);
-        } else {
-            self.failed.push(line);
-        }
+        let why = error.to_string().lines().next().unwrap_or_default().to_owned();
+        let skipped = error.is::<Missing>() && !self.on_ci;
+        let list = if skipped { &mut self.skipped } else { &mut self.failed };
+        list.push(Unproven { name: name.to_owned(), why });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::OPENSSL_HEADERS;
     use anyhow::anyhow;
 
     #[test]
@@ -117,8 +127,20 @@ mod tests {
         let mut session = Session::start();
         assert_eq!(session.check("first", || Err::<(), _>(anyhow!("broken"))), None);
         assert_eq!(session.check("second", || Ok(7)), Some(7));
-        assert_eq!(session.failed, ["first: broken"]);
+        let broken = Unproven { name: "first".to_owned(), why: "broken".to_owned() };
+        assert_eq!(session.failed, [broken]);
         assert!(session.verdict().is_err());
+    }
+
+    #[test]
+    fn a_missing_component_is_a_skip_but_a_failure_on_ci() {
+        for (on_ci, skipped, failed) in [(false, 1, 0), (true, 0, 1)] {
+            let mut session = Session { on_ci, ..Session::start() };
+            let missing = Missing::new(&OPENSSL_HEADERS);
+            session.check("tools", || Err::<(), _>(missing.into()));
+            session.leave_out("the worker", "tools");
+            assert_eq!((session.skipped.len(), session.failed.len()), (skipped * 2, failed * 2));
+        }
     }
 
     #[test]
