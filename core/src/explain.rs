@@ -10,7 +10,7 @@ use core::time::Duration;
 use serde::Serialize;
 
 use crate::freshness::Exchange;
-use crate::headers::{Fields, FieldsMut, ResponseDirectives};
+use crate::headers::{Fields, FieldsMut};
 use crate::identity::Identity;
 use crate::key::CacheKey;
 use crate::policy::{Plan, Policy, Tier, units};
@@ -175,7 +175,7 @@ fn headers<F: Fields + ?Sized>(
 ) -> Vec<(String, String)> {
     let mut fields = Written(Vec::new());
     let silent: [(&str, &str); 0] = [];
-    respond::browser(&mut fields, plan, 200, &ResponseDirectives::default());
+    respond::browser(&mut fields, plan, 200, &silent);
     match plan.cache {
         Err(_) => respond::cache_status(&mut fields, &respond::bypassed(plan, Some(200))),
         Ok(rule) => {

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::headers::cache_status::{CacheStatus, Fwd, Outcome, Ttl};
 use crate::headers::rate_limit::{RateLimit, RateLimitPolicy};
-use crate::headers::{FieldsMut, ResponseDirectives};
+use crate::headers::{Fields, FieldsMut, ResponseDirectives};
 use crate::policy::{Plan, Tier};
 use crate::rate::{Admission, Limit};
 use crate::reuse::ForwardReason;
@@ -63,16 +63,21 @@ pub fn age(fields: &mut impl FieldsMut, age: Duration) {
 }
 
 /// Tells browsers what the policy says, for answers that our word may cover: never in
-/// place of the origin's `no-store` or `private`, nor on errors.
+/// place of the origin's `no-store` or `private`, nor on errors, nor beside a cookie, which
+/// is for one client. `origin` is the head that the answer came with.
 pub fn browser(
     fields: &mut impl FieldsMut,
     plan: &Plan<'_>,
     status: u16,
-    origin: &ResponseDirectives,
+    origin: &(impl Fields + ?Sized),
 ) {
     let Some(rule) = plan.browser() else { return };
     let covered = matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 304 | 308);
-    let protected = origin.no_store || origin.private || !origin.private_fields.is_empty();
+    let said = ResponseDirectives::parse(origin.lines_of("cache-control"));
+    let protected = said.no_store
+        || said.private
+        || !said.private_fields.is_empty()
+        || origin.first("set-cookie").is_some();
     if covered && !protected {
         fields.set("cache-control", &rule.cache_control);
         // Expires would say something else to those who read it first.
@@ -186,6 +191,51 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn c5_browsers_hear_our_word_only_where_nothing_protects_the_answer() {
+        use crate::host::{Host, Scheme};
+        use crate::method::Method;
+        use crate::policy::Policy;
+        use crate::request::Request;
+        use crate::target::Target;
+
+        struct CacheControl(Option<String>);
+        impl FieldsMut for CacheControl {
+            fn set(&mut self, name: &'static str, value: &str) {
+                if name == "cache-control" {
+                    self.0 = Some(value.into());
+                }
+            }
+            fn append(&mut self, _: &'static str, _: &str) {}
+            fn remove(&mut self, _: &'static str) {}
+        }
+        let policy = Policy::from_json(
+            r#"{"schema":1,"routes":[{"name":"all","pattern":"/*",
+                "browser":{"cache_control":"public, max-age=60"}}]}"#,
+        )
+        .unwrap();
+        let host = Host::parse("h", Scheme::Https).unwrap();
+        let target = Target::parse("/").unwrap();
+        let asked: [(&str, &str); 0] = [];
+        let request = Request::read(Method::Get, Scheme::Https, &host, &target, &asked);
+        let plan = policy.plan(Tier::Edge, &request);
+        let told = |status, origin: &[(&str, &str)]| {
+            let mut fields = CacheControl(None);
+            browser(&mut fields, &plan, status, origin);
+            fields.0
+        };
+        assert_eq!(told(200, &[("cache-control", "max-age=1")]).unwrap(), "public, max-age=60");
+        assert_eq!(told(500, &[]), None);
+        for protecting in [
+            ("cache-control", "no-store"),
+            ("cache-control", "private"),
+            ("cache-control", "private=\"x-user\""),
+            ("set-cookie", "id=1"),
+        ] {
+            assert_eq!(told(200, &[protecting]), None, "{protecting:?}");
+        }
+    }
 
     #[test]
     fn r7_the_body_has_what_old_and_new_clients_read() {

@@ -2,8 +2,8 @@
 
 use tidegate_core::conditional::is_not_modified;
 use tidegate_core::forward::{is_hop_by_hop, is_kept_on_update};
+use tidegate_core::headers::Fields;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
-use tidegate_core::headers::{Fields, ResponseDirectives};
 use tidegate_core::{Method, Stored, respond};
 use worker::web_sys;
 
@@ -88,8 +88,7 @@ impl Passage<'_> {
 
     /// The fields that every answer takes along; `fields` are those it had.
     fn finish(&self, head: &mut Edits, code: u16, fields: &impl Fields, status: &CacheStatus<'_>) {
-        let said = ResponseDirectives::parse(fields.lines_of("cache-control"));
-        respond::browser(head, &self.plan, code, &said);
+        respond::browser(head, &self.plan, code, fields);
         respond::cache_status(head, status);
         if let Some((limit, admission)) = &self.allowance {
             respond::rate_limit(head, limit, admission);

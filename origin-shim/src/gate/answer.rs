@@ -5,10 +5,9 @@ use std::time::Duration;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use tidegate_core::conditional::is_not_modified;
-use tidegate_core::headers::ResponseDirectives;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
 use tidegate_core::respond::Problem;
-use tidegate_core::{Fields, Tier, Timestamp, respond};
+use tidegate_core::{Tier, Timestamp, respond};
 
 use super::Passage;
 use crate::answer_store::Answer;
@@ -75,9 +74,8 @@ pub(super) fn finish(
     response: &mut Response<Body>,
     origin: &http::HeaderMap,
 ) {
-    let directives = ResponseDirectives::parse(origin.lines_of("cache-control"));
     let status = response.status().as_u16();
-    respond::browser(response.headers_mut(), &passage.plan, status, &directives);
+    respond::browser(response.headers_mut(), &passage.plan, status, origin);
 }
 
 /// An answer of our own that says what went wrong.
