@@ -50,6 +50,8 @@ pub enum NotStored {
     VaryAnything,
     /// Nothing says for how long it is fresh, and nothing could revalidate it.
     NoFreshness,
+    /// Its body is longer than this store takes: the one reason that shells find themselves.
+    TooLarge,
 }
 
 impl NotStored {
@@ -66,6 +68,7 @@ impl NotStored {
             Self::SetCookie => "set-cookie",
             Self::VaryAnything => "vary-anything",
             Self::NoFreshness => "no-freshness",
+            Self::TooLarge => "too-large",
         }
     }
 }
