@@ -18,6 +18,7 @@ use worker::{Context, console_warn, web_sys};
 
 use crate::digest;
 use crate::edits::Edits;
+use crate::head::Head;
 use crate::platform::{put_whole, respond};
 
 pub(crate) use entry::Entry;
@@ -25,6 +26,13 @@ pub(crate) use entry::Entry;
 /// Bytes of a body at most. The platform takes 512 MB; but the two branches of a body being
 /// stored share the isolate's 128 MB when the client reads slower than the cache.
 const MAX_BODY: f64 = 32.0 * 1024.0 * 1024.0;
+
+/// Whether an answer with these fields is small enough, as far as its head tells; what turns
+/// out too long on the way is dropped then.
+pub(crate) fn takes(fields: &Head) -> bool {
+    let length = fields.text("content-length").and_then(|length| length.parse().ok());
+    length.is_none_or(|length: f64| length <= MAX_BODY)
+}
 
 /// The cache of this data centre.
 pub(crate) struct CacheStore {

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
-use tidegate_core::{Policy, Reuse};
+use tidegate_core::{CacheKey, Policy, Reuse};
 use worker::{Context, Env, web_sys};
 
 use crate::cache_store::CacheStore;
@@ -22,6 +22,7 @@ use crate::clock;
 use crate::head::RequestHead;
 use crate::health;
 use crate::origin::{Origin, Unreachable};
+use crate::refresh_turn::Turn;
 use passage::{Address, Passage};
 
 pub(crate) use passage::Allowance;
@@ -71,7 +72,7 @@ impl Gate {
             Reuse::Serve { answer, ttl, .. } => passage.serve(&answer, Ttl::fresh(ttl), None),
             Reuse::ServeStale { answer, staleness, refresh, .. } => {
                 if refresh {
-                    self.refresh_later(request);
+                    self.refresh_later(request, &key);
                 }
                 passage.serve(&answer, Ttl::stale(staleness), None)
             }
@@ -98,13 +99,16 @@ impl Gate {
         }
     }
 
-    /// Asks the origin again for what was served stale, once the client has its answer.
-    fn refresh_later(self: &Rc<Self>, request: &web_sys::Request) {
+    /// Asks the origin again for what was served stale, while the client has its answer; once
+    /// for all requests of this isolate that want it.
+    fn refresh_later(self: &Rc<Self>, request: &web_sys::Request, key: &CacheKey) {
+        let Some(turn) = Turn::take(key, clock::now()) else { return };
         // Another handle on the request, not a copy of it.
         let (gate, request) = (Rc::clone(self), Clone::clone(request));
         self.context.wait_until(async move {
             // Whatever comes of it, the client has its answer, and the next one asks again.
             let _ = gate.refresh(&request).await;
+            drop(turn);
         });
     }
 

@@ -21,6 +21,7 @@ mod origin;
 mod past_the_gate;
 mod platform;
 mod problem;
+mod refresh_turn;
 mod url;
 
 use std::rc::Rc;

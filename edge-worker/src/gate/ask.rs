@@ -5,14 +5,14 @@ use tidegate_core::forward::{is_hop_by_hop, is_kept_on_update, is_unkeyed_overri
 use tidegate_core::headers::{Fields, FieldsMut, Vary};
 use tidegate_core::refresh::refresh;
 use tidegate_core::reuse::ForwardReason;
-use tidegate_core::store::{renew, store};
+use tidegate_core::store::{NotStored, renew, store};
 use tidegate_core::{CacheRule, Exchange, Refresh, Response, Store, Stored, respond};
 use worker::web_sys;
 
 use super::answer::discard;
 use super::passage::Passage;
 use super::{Answer, Stop};
-use crate::cache_store::{Entry, Place, entry};
+use crate::cache_store::{self, Entry, Place, entry};
 use crate::edits::Edits;
 use crate::head::{Head, ResponseHead};
 use crate::{clock, origin, platform};
@@ -78,7 +78,10 @@ impl Passage<'_> {
     ) -> Answer {
         let FromOrigin { response, head, exchange } = &answer;
         let read = Response::read(head.status(), head.fields(), exchange.received_at);
-        let kept = store(rule, &self.asked, &read, exchange);
+        let kept = match cache_store::takes(head.fields()) {
+            true => store(rule, &self.asked, &read, exchange),
+            false => Store::Skip(NotStored::TooLarge),
+        };
         if let Store::Keep { stored, vary } = &kept {
             self.put(place, response, head.fields(), stored, vary);
         }
