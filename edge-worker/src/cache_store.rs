@@ -25,13 +25,14 @@ pub(crate) use entry::Entry;
 
 /// Bytes of a body at most. The platform takes 512 MB; but the two branches of a body being
 /// stored share the isolate's 128 MB when the client reads slower than the cache.
-const MAX_BODY: f64 = 32.0 * 1024.0 * 1024.0;
+const MAX_BODY: u32 = 32 << 20;
 
 /// Whether an answer with these fields is small enough, as far as its head tells; what turns
 /// out too long on the way is dropped then.
 pub(crate) fn takes(fields: &Head) -> bool {
-    let length = fields.text("content-length").and_then(|length| length.parse().ok());
-    length.is_none_or(|length: f64| length <= MAX_BODY)
+    // A length beyond all numbers is beyond the limit, too.
+    let length = fields.text("content-length").map(|length| length.parse().unwrap_or(u32::MAX));
+    length.is_none_or(|length| length <= MAX_BODY)
 }
 
 /// The cache of this data centre.

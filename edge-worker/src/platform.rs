@@ -44,7 +44,7 @@ extern "C" {
         cache: &Cache,
         url: &str,
         response: &Response,
-        limit: f64,
+        limit: u32,
         mark: &str,
     ) -> Promise;
 }

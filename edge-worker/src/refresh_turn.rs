@@ -2,7 +2,6 @@
 //! popular answer that grows stale asks the origin once and not once for each reader.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidegate_core::{CacheKey, Timestamp};
@@ -12,42 +11,38 @@ use tidegate_core::{CacheKey, Timestamp};
 const LONGEST: Duration = Duration::from_secs(30);
 
 thread_local! {
-    /// Since when each key is being refreshed: as many as there are refreshes under way, and
-    /// those that ended without a word until their key's next turn.
-    static TURNS: RefCell<BTreeMap<Box<[u8]>, Timestamp>> = RefCell::default();
+    /// What is being refreshed: a few keys at a time, so a list finds them soonest.
+    static TURNS: RefCell<Vec<Taken>> = RefCell::default();
 }
 
-/// The right to refresh one answer; over when dropped.
-pub(crate) struct Turn {
+#[derive(Clone, PartialEq)]
+struct Taken {
     key: Box<[u8]>,
     since: Timestamp,
 }
+
+/// The right to refresh one answer; over when dropped.
+pub(crate) struct Turn(Taken);
 
 impl Turn {
     /// `None` while somebody else has it.
     pub(crate) fn take(key: &CacheKey, now: Timestamp) -> Option<Self> {
         TURNS.with_borrow_mut(|turns| {
-            if turns.get(key.as_bytes()).is_some_and(|since| now < *since + LONGEST) {
+            turns.retain(|taken| now < taken.since + LONGEST);
+            if turns.iter().any(|taken| *taken.key == *key.as_bytes()) {
                 return None;
             }
-            // Those that ended without a word go when they have become many.
-            if turns.len() > 256 {
-                turns.retain(|_, since| now < *since + LONGEST);
-            }
-            turns.insert(key.as_bytes().into(), now);
-            Some(Self { key: key.as_bytes().into(), since: now })
+            let taken = Taken { key: key.as_bytes().into(), since: now };
+            turns.push(taken.clone());
+            Some(Self(taken))
         })
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        TURNS.with_borrow_mut(|turns| {
-            // Another may have begun, when this one took too long.
-            if turns.get(&self.key) == Some(&self.since) {
-                turns.remove(&self.key);
-            }
-        });
+        // Not the next one's, when this one took too long.
+        TURNS.with_borrow_mut(|turns| turns.retain(|taken| *taken != self.0));
     }
 }
 
