@@ -1,7 +1,7 @@
 //! What a person sees: headings, timed steps, failures.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -31,8 +31,8 @@ pub(crate) fn failure(error: &anyhow::Error) {
 
 /// Writes a line whole: wrangler shows what comes in pieces as pieces.
 pub(crate) fn say(line: &str) {
-    // There is nobody left to tell that standard error is closed.
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    let whole = format!("{line}\n");
+    eprint!("{whole}");
 }
 
 /// `0.4 s`, `12 s`, `3 min 05 s`: as exact as a reader needs.
