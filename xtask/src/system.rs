@@ -74,7 +74,12 @@ pub(crate) fn require(component: &Component) -> Result<()> {
             install.args(["install", "--yes", "--no-install-recommends"]).args(component.packages);
             install
         })?;
-        ensure!((component.present)(), "{} are still not found after installing", component.what);
+        ensure!(
+            (component.present)(),
+            "{} installed, and still this machine lacks {}",
+            component.packages.join(" and "),
+            component.what
+        );
         Ok(())
     })
 }
