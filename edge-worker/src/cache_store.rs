@@ -19,7 +19,7 @@ use worker::{Context, console_warn, web_sys};
 use crate::digest;
 use crate::edits::Edits;
 use crate::head::Head;
-use crate::platform::{put_whole, respond};
+use crate::platform::{discard, put_whole, respond};
 
 pub(crate) use entry::Entry;
 
@@ -69,10 +69,12 @@ impl CacheStore {
         if first.suits(request) {
             return (Lookup::Found(first), place);
         }
+        discard(&first.response);
         let vary = first.vary();
         let variant = place.variant(&vary, request);
         place.taken_by = Some(vary);
         match self.read(&variant).await {
+            // Always, but for two variants whose digests are the same.
             Some(entry) if entry.suits(request) => (Lookup::Found(entry), place),
             _ => (Lookup::OtherVariants, place),
         }

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::head::RequestHead;
 use crate::health;
 use crate::origin::{Origin, Unreachable};
+use crate::platform::discard;
 use crate::refresh_turn::Turn;
 use passage::{Address, Passage};
 
@@ -122,7 +123,8 @@ impl Gate {
         // Somebody else may have refreshed it meanwhile.
         let found = reuse(rule, &passage.asked, found, clock::now());
         if let Reuse::ServeStale { answer, refresh: true, .. } = found {
-            passage.revalidate(rule, answer, &place, ForwardReason::Stale).await?;
+            let fresh = passage.revalidate(rule, answer, &place, ForwardReason::Stale).await?;
+            discard(&fresh);
         }
         Ok(())
     }

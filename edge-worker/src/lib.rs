@@ -8,6 +8,7 @@
 mod admission;
 mod cache_store;
 mod clock;
+mod connection;
 mod digest;
 mod edits;
 mod embedded_policy;

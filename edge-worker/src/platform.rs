@@ -1,8 +1,5 @@
 //! The platform's functions that Rust calls, declared: their bodies are in `platform.js`.
 
-// The macro below writes the foreign calls; nothing here is unsafe to use.
-#![allow(unsafe_code)]
-
 use wasm_bindgen::prelude::*;
 use worker::js_sys::Promise;
 use worker::web_sys::{Cache, ReadableStream, Request, Response};
@@ -53,4 +50,13 @@ extern "C" {
 extern "C" {
     /// The global `fetch`. It takes the request over, body and all, at the call.
     pub(crate) fn fetch(request: &Request) -> Promise;
+}
+
+/// Lets go of a body that nobody will read. Until then it holds one of the six connections
+/// that a request may have open at a time; and if it is being stored as well, all that is
+/// stored piles up in memory for the reader that never comes.
+pub(crate) fn discard(response: &Response) {
+    if let Some(body) = response.body() {
+        let _ = body.cancel();
+    }
 }

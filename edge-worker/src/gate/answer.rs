@@ -1,7 +1,7 @@
 //! The steps that answer the client: which fields go along, and which body.
 
 use tidegate_core::conditional::is_not_modified;
-use tidegate_core::forward::{is_hop_by_hop, is_kept_on_update};
+use tidegate_core::forward::is_kept_on_update;
 use tidegate_core::headers::Fields;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
 use tidegate_core::{Method, Stored, respond};
@@ -12,7 +12,8 @@ use super::passage::Passage;
 use super::{Answer, Stop};
 use crate::cache_store::Entry;
 use crate::edits::Edits;
-use crate::{clock, platform};
+use crate::platform::{self, discard};
+use crate::{clock, connection};
 
 impl Passage<'_> {
     /// Serves what is stored.
@@ -22,12 +23,6 @@ impl Passage<'_> {
         let status =
             CacheStatus { cache, outcome: Outcome::Hit { ttl }, key: key.as_deref(), detail };
         self.send_stored(&entry.fields, &entry.stored, &entry.response, &status)
-    }
-
-    /// Serves what is stored although it is stale, because the origin failed (RFC 5861 §4).
-    pub(super) fn serve_on_error(&self, entry: &Entry) -> Answer {
-        let staleness = entry.stored.staleness(clock::now());
-        self.serve(entry, Ttl::stale(staleness), Some("stale-if-error"))
     }
 
     /// A stored answer: its head made anew, since the one in the store has fields of ours, and
@@ -77,7 +72,8 @@ impl Passage<'_> {
     pub(super) fn relay(&self, answer: FromOrigin, status: &CacheStatus<'_>) -> web_sys::Response {
         let FromOrigin { response, head, .. } = answer;
         let mut edits = Edits::default();
-        for (name, _) in head.fields().pairs().filter(|(name, _)| is_hop_by_hop(name)) {
+        let ends_here = |(name, _): &(&str, &str)| connection::ends(head.fields(), name);
+        for (name, _) in head.fields().pairs().filter(ends_here) {
             edits.drop(name);
         }
         self.finish(&mut edits, head.status(), head.fields(), status);
@@ -104,13 +100,5 @@ impl Passage<'_> {
     /// The key as people read it.
     pub(super) fn key_name(&self) -> Option<String> {
         self.plan.key_name(&self.asked, &self.who)
-    }
-}
-
-/// Lets go of a body nobody will read. Otherwise, if it is being stored at the same time, all
-/// that is stored would pile up in memory for the reader that never comes.
-pub(super) fn discard(response: &web_sys::Response) {
-    if let Some(body) = response.body() {
-        let _ = body.cancel();
     }
 }

@@ -1,7 +1,8 @@
 //! The steps that ask the origin: pass a request on as it is, forward it for an answer that
 //! may be stored, or revalidate a stored one.
 
-use tidegate_core::forward::{is_hop_by_hop, is_kept_on_update, is_unkeyed_override};
+use tidegate_core::forward::{is_kept_on_update, is_unkeyed_override};
+use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::headers::{Fields, FieldsMut, Vary};
 use tidegate_core::refresh::refresh;
 use tidegate_core::reuse::ForwardReason;
@@ -9,13 +10,13 @@ use tidegate_core::store::{NotStored, renew, store};
 use tidegate_core::{CacheRule, Exchange, Refresh, Response, Store, Stored, respond};
 use worker::web_sys;
 
-use super::answer::discard;
 use super::passage::Passage;
 use super::{Answer, Stop};
 use crate::cache_store::{self, Entry, Place, entry};
 use crate::edits::Edits;
 use crate::head::{Head, ResponseHead};
-use crate::{clock, origin, platform};
+use crate::platform::{self, discard};
+use crate::{clock, connection, origin};
 
 /// An answer of the origin, its body unread.
 pub(super) struct FromOrigin {
@@ -42,11 +43,10 @@ impl Passage<'_> {
         why: ForwardReason,
     ) -> Answer {
         let answer = self.fetch(&self.unconditional_fields()).await;
-        match stored {
-            Some(entry) if decide(&entry, &answer) == Refresh::ServeStale => {
-                self.serve_on_error(&entry)
-            }
-            _ => self.keep(rule, answer?, place, why),
+        let Some(entry) = stored else { return self.keep(rule, answer?, place, why) };
+        match decide(&entry, &answer) {
+            Refresh::ServeStale => self.serve_on_error(&entry, answer),
+            _ => self.replace(rule, &entry, answer?, place, why),
         }
     }
 
@@ -63,9 +63,31 @@ impl Passage<'_> {
         let answer = self.fetch(&fields).await;
         match decide(&entry, &answer) {
             Refresh::Freshen => self.freshen(rule, &entry, &answer?, place, why),
-            Refresh::ServeStale => self.serve_on_error(&entry),
-            Refresh::Replace => self.keep(rule, answer?, place, why),
+            Refresh::ServeStale => self.serve_on_error(&entry, answer),
+            Refresh::Replace => self.replace(rule, &entry, answer?, place, why),
         }
+    }
+
+    /// Serves what is stored although it is stale, because the origin failed (RFC 5861 §4).
+    fn serve_on_error(&self, entry: &Entry, failure: Result<FromOrigin, Stop>) -> Answer {
+        if let Ok(answer) = failure {
+            discard(&answer.response);
+        }
+        let staleness = entry.stored.staleness(clock::now());
+        self.serve(entry, Ttl::stale(staleness), Some("stale-if-error"))
+    }
+
+    /// Serves the origin's answer in place of the stored one.
+    fn replace(
+        &self,
+        rule: &CacheRule,
+        entry: &Entry,
+        answer: FromOrigin,
+        place: &Place,
+        why: ForwardReason,
+    ) -> Answer {
+        discard(&entry.response);
+        self.keep(rule, answer, place, why)
     }
 
     /// Serves the origin's answer, and stores it while the client reads, if it may be kept.
@@ -154,7 +176,8 @@ impl Passage<'_> {
         let mut fields = Edits::default();
         for (name, _) in self.asked.fields.pairs() {
             let upgrades = self.asked.is_upgrade && name == "upgrade";
-            if (is_hop_by_hop(name) && !upgrades) || is_unkeyed_override(name) {
+            let ends_here = connection::ends(self.asked.fields, name) && !upgrades;
+            if ends_here || is_unkeyed_override(name) {
                 fields.drop(name);
             }
         }
