@@ -32,7 +32,7 @@ pub struct UpstreamClient {
 pub enum UpstreamError {
     /// No connection to any of the servers.
     Unreachable,
-    /// No head within [`TIMEOUT`].
+    /// No head within 60 s.
     Silent,
     /// The connection broke, or what came over it was no HTTP.
     Broken,
