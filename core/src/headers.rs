@@ -6,7 +6,10 @@ pub mod cache_status;
 pub mod etag;
 pub mod http_date;
 pub mod list;
+pub mod range;
 pub mod rate_limit;
+pub mod structured;
+pub mod targeted;
 pub mod vary;
 
 pub use cache_control::{RequestDirectives, ResponseDirectives};

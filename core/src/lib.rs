@@ -31,8 +31,10 @@ pub mod host;
 #[cfg(feature = "http")]
 mod http_types;
 pub mod identity;
+pub mod invalidate;
 pub mod key;
 pub mod method;
+pub mod partial;
 pub mod policy;
 pub mod rate;
 pub mod refresh;

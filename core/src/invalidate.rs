@@ -1,0 +1,169 @@
+//! What does this unsafe request kill? (RFC 9111 §4.4)
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::headers::Fields;
+use crate::host::{Host, Scheme};
+use crate::request::Request;
+use crate::target::Target;
+
+/// A resource whose stored answers, all of them, are no longer good.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Resource(String);
+
+impl Resource {
+    /// The resource that a request is for.
+    pub fn of<F: Fields + ?Sized>(request: &Request<'_, F>) -> Self {
+        Self::new(request.scheme, request.host, request.target)
+    }
+
+    fn new(scheme: Scheme, host: &Host<'_>, target: &Target<'_>) -> Self {
+        // Neither a scheme nor a host holds a slash, so this is injective.
+        Self(alloc::format!("{}://{}{target}", scheme.as_str(), host.as_str()))
+    }
+
+    /// Its URI: scheme, host, normalised path and query.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The resources that an unsafe request with this answer invalidates: its target, and what
+/// Location and Content-Location name on the same origin. None when the method is safe or the
+/// answer an error.
+pub fn invalidated<F: Fields + ?Sized>(
+    request: &Request<'_, F>,
+    status: u16,
+    answer: &(impl Fields + ?Sized),
+) -> Vec<Resource> {
+    // §4.4: a non-error status code is one in the 2xx or 3xx classes.
+    if request.method.is_safe() || !(200..400).contains(&status) {
+        return Vec::new();
+    }
+    let mut resources = alloc::vec![Resource::of(request)];
+    for name in ["location", "content-location"] {
+        let named = answer.first(name).and_then(|value| core::str::from_utf8(value).ok());
+        resources.extend(named.and_then(|reference| resolve(request, reference)));
+    }
+    resources.dedup();
+    resources
+}
+
+/// The resource that a reference names, if it lies on the origin of the request: an answer
+/// must not reach into others' (§4.4).
+fn resolve<F: Fields + ?Sized>(request: &Request<'_, F>, reference: &str) -> Option<Resource> {
+    let reference = reference.trim().split('#').next()?;
+    if let Some(path) = reference.strip_prefix("//") {
+        return on_same_origin(request, request.scheme, path);
+    }
+    for scheme in [Scheme::Http, Scheme::Https] {
+        let rest = reference.get(scheme.as_str().len()..).and_then(|rest| rest.strip_prefix("://"));
+        let named = reference.get(..scheme.as_str().len());
+        if let (Some(rest), true) =
+            (rest, named.is_some_and(|n| n.eq_ignore_ascii_case(scheme.as_str())))
+        {
+            return on_same_origin(request, scheme, rest);
+        }
+    }
+    let path = request.target.path();
+    let target = match reference.as_bytes().first() {
+        Some(b'/') => reference.to_string(),
+        Some(b'?') => alloc::format!("{path}{reference}"),
+        None => path.to_string(),
+        // RFC 3986 §5.2.3: what stands behind the last slash is replaced.
+        Some(_) => {
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            alloc::format!("{folder}/{reference}")
+        }
+    };
+    let target = Target::parse(&target).ok()?;
+    Some(Resource::new(request.scheme, request.host, &target))
+}
+
+fn on_same_origin<F: Fields + ?Sized>(
+    request: &Request<'_, F>,
+    scheme: Scheme,
+    rest: &str,
+) -> Option<Resource> {
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    let host = Host::parse(authority, scheme).ok()?;
+    if scheme != request.scheme || host != *request.host {
+        return None;
+    }
+    let target = match target.starts_with('/') {
+        true => target.to_string(),
+        false => alloc::format!("/{target}"),
+    };
+    Some(Resource::new(scheme, &host, &Target::parse(&target).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::method::Method;
+
+    fn killed(method: &str, status: u16, answer: &[(&str, &str)]) -> Vec<String> {
+        let host = Host::parse("a.example", Scheme::Https).unwrap();
+        let target = Target::parse("/teams/42/plugins?x=1").unwrap();
+        let fields: [(&str, &str); 0] = [];
+        let request = Request::read(Method::parse(method), Scheme::Https, &host, &target, &fields);
+        invalidated(&request, status, answer).into_iter().map(|r| r.0).collect()
+    }
+
+    const TARGET: &str = "https://a.example/teams/42/plugins?x=1";
+
+    #[test]
+    fn c4_a_write_that_succeeds_kills_its_target_and_nothing_else() {
+        for method in ["POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "FROB"] {
+            assert_eq!(killed(method, 200, &[]), [TARGET], "{method}");
+            assert_eq!(killed(method, 303, &[]), [TARGET], "{method}");
+            assert!(killed(method, 404, &[]).is_empty(), "{method}");
+            assert!(killed(method, 500, &[]).is_empty(), "{method}");
+        }
+        for method in ["GET", "HEAD", "OPTIONS", "TRACE", "QUERY"] {
+            assert!(killed(method, 200, &[]).is_empty(), "{method}");
+        }
+    }
+
+    #[test]
+    fn locations_on_the_same_origin_are_killed_too() {
+        for (reference, resource) in [
+            ("/x", "https://a.example/x"),
+            ("https://A.example:443/x?y#z", "https://a.example/x?y"),
+            ("//a.example/x", "https://a.example/x"),
+            ("list", "https://a.example/teams/42/list"),
+            ("../7", "https://a.example/teams/7"),
+            ("?z", "https://a.example/teams/42/plugins?z"),
+            ("https://a.example", "https://a.example/"),
+        ] {
+            for name in ["location", "content-location"] {
+                assert_eq!(
+                    killed("POST", 201, &[(name, reference)]),
+                    [TARGET, resource],
+                    "{reference}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_does_not_reach_into_another_origin() {
+        for reference in [
+            "https://b.example/x",
+            "http://a.example/x",
+            "https://a.example:8443/x",
+            "//b.example/x",
+            "https://a.example@b.example/x",
+            "ftp://a.example/x",
+            "https://",
+        ] {
+            let killed = killed("POST", 200, &[("location", reference)]);
+            assert!(
+                killed.iter().all(|uri| uri.starts_with("https://a.example/teams/")),
+                "{reference} {killed:?}"
+            );
+        }
+    }
+}
