@@ -180,7 +180,8 @@ fn headers<F: Fields + ?Sized>(
         Err(_) => respond::cache_status(&mut fields, &respond::bypassed(plan, Some(200))),
         Ok(rule) => {
             let exchange = Exchange { requested_at: now, received_at: now };
-            let kept: Store = store(rule, request, &Response::read(200, &silent, now), &exchange);
+            let kept: Store =
+                store(rule, request, &Response::read(plan.tier, 200, &silent, now), &exchange);
             let (key, why) = (plan.key_name(request, who), ForwardReason::UriMiss);
             let status = respond::forwarded(plan.tier, why, 200, &kept, now, key.as_deref());
             respond::cache_status(&mut fields, &status);

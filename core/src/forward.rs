@@ -66,12 +66,21 @@ pub fn is_never_stored(name: &str) -> bool {
         )
 }
 
+/// Whether a field describes the content of the answer it stands in, so that a 304, which has
+/// none, goes without (RFC 9110 §15.4.5).
+pub fn describes_content(name: &str) -> bool {
+    matches!(
+        name,
+        "content-length" | "content-encoding" | "content-range" | "content-md5" | "content-type"
+    )
+}
+
 /// Whether a 304 leaves a stored field as it is (RFC 9111 §3.2): what describes the stored
-/// bytes, which did not travel again.
+/// bytes, which did not travel again, and the tag they are known by.
 pub fn is_kept_on_update(name: &str) -> bool {
     is_never_stored(name)
         || matches!(
             name,
-            "content-length" | "content-encoding" | "content-range" | "content-type" | "set-cookie"
+            "content-length" | "content-encoding" | "content-range" | "content-md5" | "etag"
         )
 }

@@ -59,6 +59,7 @@ pub fn initial_age(response: &Response<'_>, exchange: &Exchange) -> Duration {
 mod tests {
     use super::*;
     use crate::headers::http_date::HttpDate;
+    use crate::tier::Tier;
     use alloc::string::ToString;
     use alloc::vec::Vec;
 
@@ -67,7 +68,7 @@ mod tests {
 
     fn lifetime(fields: &[(&str, &str)]) -> Option<u64> {
         let fields: Vec<_> = fields.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
-        let response = Response::read(200, &fields, NOW);
+        let response = Response::read(Tier::Origin, 200, &fields, NOW);
         explicit_lifetime(&response, &EXCHANGE).map(|d| d.as_secs())
     }
 
@@ -97,7 +98,11 @@ mod tests {
             let fields: Vec<_> = fields.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
             let exchange =
                 Exchange { requested_at: NOW, received_at: NOW + Duration::from_secs(delay) };
-            initial_age(&Response::read(200, &fields, exchange.received_at), &exchange).as_secs()
+            initial_age(
+                &Response::read(Tier::Origin, 200, &fields, exchange.received_at),
+                &exchange,
+            )
+            .as_secs()
         };
         assert_eq!(age(&[("date", &date(-60))], 0), 60);
         assert_eq!(age(&[("date", &date(-60)), ("age", "100")], 2), 102);
@@ -109,7 +114,7 @@ mod tests {
     fn heuristics_take_a_tenth_and_at_most_a_week() {
         let heuristic = |status, modified: &str| {
             let fields = [("last-modified", modified)];
-            heuristic_lifetime(&Response::read(status, &fields, NOW), &EXCHANGE)
+            heuristic_lifetime(&Response::read(Tier::Origin, status, &fields, NOW), &EXCHANGE)
                 .map(|d| d.as_secs())
         };
         assert_eq!(heuristic(200, &date(-1000)), Some(100));

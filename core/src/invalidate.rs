@@ -52,7 +52,10 @@ pub fn invalidated<F: Fields + ?Sized>(
 
 /// The resource that a reference names, if it lies on the origin of the request: an answer
 /// must not reach into others' (§4.4).
-fn resolve<F: Fields + ?Sized>(request: &Request<'_, F>, reference: &str) -> Option<Resource> {
+pub(crate) fn resolve<F: Fields + ?Sized>(
+    request: &Request<'_, F>,
+    reference: &str,
+) -> Option<Resource> {
     let reference = reference.trim().split('#').next()?;
     if let Some(path) = reference.strip_prefix("//") {
         return on_same_origin(request, request.scheme, path);

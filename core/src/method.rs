@@ -9,6 +9,8 @@ pub enum Method {
     Head,
     /// Safe, but not answered from a cache here: OPTIONS, TRACE, QUERY and the like.
     Safe,
+    /// POST: unsafe, but its answer may serve later GETs (RFC 9110 §9.3.3).
+    Post,
     /// Anything else, known or not, may change state at the origin (RFC 9111 §4.4).
     Unsafe,
 }
@@ -19,6 +21,7 @@ impl Method {
         match name {
             "GET" => Self::Get,
             "HEAD" => Self::Head,
+            "POST" => Self::Post,
             // The safe methods of the IANA registry, and QUERY.
             "OPTIONS" | "TRACE" | "PROPFIND" | "REPORT" | "SEARCH" | "QUERY" => Self::Safe,
             _ => Self::Unsafe,
@@ -32,7 +35,7 @@ impl Method {
 
     /// Whether it asks for no change at the origin (RFC 9110 §9.2.1).
     pub const fn is_safe(self) -> bool {
-        !matches!(self, Self::Unsafe)
+        !matches!(self, Self::Post | Self::Unsafe)
     }
 }
 

@@ -9,16 +9,6 @@ use crate::headers::range::{ByteRange, ContentRange};
 use crate::headers::{Fields, http_date};
 use crate::time::Timestamp;
 
-/// How much of the representation a stored body holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Extent {
-    /// All of it.
-    #[default]
-    Whole,
-    /// A part, as its Content-Range said.
-    Part(ContentRange),
-}
-
 /// What of a stored body answers a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
@@ -42,12 +32,13 @@ pub enum Selection {
     Missing,
 }
 
-/// Selects from a stored body of `stored_len` bytes what `request` asks for.
+/// Selects from a stored body of `stored_len` bytes what `request` asks for. `part` says which
+/// part of the representation the body is, if it is not the whole.
 ///
 /// `head` is the stored head, for If-Range (RFC 9110 §13.1.5). Only a status of 200 or 206 has
 /// ranges, and only for GET: for anything else pass no request fields' Range.
 pub fn select(
-    extent: Extent,
+    part: Option<ContentRange>,
     stored_len: usize,
     request: &(impl Fields + ?Sized),
     head: &(impl Fields + ?Sized),
@@ -55,11 +46,11 @@ pub fn select(
 ) -> Selection {
     let asked = ByteRange::parse_all(request.lines_of("range"))
         .filter(|_| if_range_holds(request, head, now));
-    match (extent, asked.as_deref()) {
-        (Extent::Whole, None) => Selection::Whole,
-        (Extent::Whole, Some(ranges)) => from_whole(stored_len, ranges),
-        (Extent::Part(held), Some([range])) => from_part(held, stored_len, *range),
-        (Extent::Part(_), _) => Selection::Missing,
+    match (part, asked.as_deref()) {
+        (None, None) => Selection::Whole,
+        (None, Some(ranges)) => from_whole(stored_len, ranges),
+        (Some(held), Some([range])) => from_part(held, stored_len, *range),
+        (Some(_), _) => Selection::Missing,
     }
 }
 
@@ -165,7 +156,7 @@ mod tests {
     fn of_whole(range: &str, extra: &[(&str, &str)], head: &[(&str, &str)]) -> Selection {
         let mut request = vec![("range", range)];
         request.extend_from_slice(extra);
-        select(Extent::Whole, 10, &request, head, NOW)
+        select(None, 10, &request, head, NOW)
     }
 
     fn piece(bytes: Range<usize>, first: u64, last: u64) -> Selection {
@@ -201,14 +192,14 @@ mod tests {
 
     #[test]
     fn a_part_serves_what_lies_within_it() {
-        let held = Extent::Part(ContentRange { first: 4, last: 8, complete: Some(10) });
+        let held = Some(ContentRange { first: 4, last: 8, complete: Some(10) });
         let of_part = |range: &str| select(held, 5, &[("range", range)], &[("a", "b")], NOW);
         assert_eq!(of_part("bytes=4-8"), piece(0..5, 4, 8));
         assert_eq!(of_part("bytes=6-7"), piece(2..4, 6, 7));
         for outside in ["bytes=3-5", "bytes=6-9", "bytes=6-", "bytes=-2", "bytes=5-6,7-8", "x"] {
             assert_eq!(of_part(outside), Selection::Missing, "{outside}");
         }
-        let end = Extent::Part(ContentRange { first: 5, last: 9, complete: Some(10) });
+        let end = Some(ContentRange { first: 5, last: 9, complete: Some(10) });
         let of_end = |range: &str| select(end, 5, &[("range", range)], &[("a", "b")], NOW);
         assert_eq!(of_end("bytes=6-"), piece(1..5, 6, 9));
         assert_eq!(of_end("bytes=-2"), piece(3..5, 8, 9));

@@ -27,6 +27,7 @@ use crate::headers::Fields;
 use crate::identity::{CredentialHash, Identity};
 use crate::rate::Limit;
 use crate::rule::CacheRule;
+pub use crate::tier::Tier;
 use route_table::RouteTable;
 
 /// The version of the policy language that this crate reads.
@@ -139,33 +140,6 @@ pub struct Route {
 pub struct BrowserRule {
     /// The Cache-Control field.
     pub cache_control: String,
-}
-
-/// Where a decision is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Tier {
-    /// At the CDN, in the worker.
-    Edge,
-    /// On the origin's machine, in the shim.
-    Origin,
-}
-
-impl Tier {
-    /// The name in the policy.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Edge => "edge",
-            Self::Origin => "origin",
-        }
-    }
-
-    /// The name of this hop in Cache-Status.
-    pub const fn cache_name(self) -> &'static str {
-        match self {
-            Self::Edge => "tidegate-edge",
-            Self::Origin => "tidegate-origin",
-        }
-    }
 }
 
 /// Text that does not mean what it should, and what to write instead.

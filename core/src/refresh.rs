@@ -44,6 +44,7 @@ mod tests {
             forbids_stale: false,
             always_revalidate: false,
             has_validator: true,
+            part: None,
         };
         let at = |second| Timestamp::from_secs(second);
         assert_eq!(refresh(&stored, Some(304), at(1030)), Refresh::Freshen);

@@ -1,6 +1,9 @@
 //! What the core wants to know of an answer from upstream, read in one pass over its fields.
 
+use crate::headers::range::ContentRange;
+use crate::headers::targeted::TargetedField;
 use crate::headers::{Fields, ResponseDirectives, Vary, http_date};
+use crate::tier::{SURROGATE_DEVICE, Tier};
 use crate::time::Timestamp;
 
 /// An answer as the questions of this crate see it.
@@ -8,9 +11,9 @@ use crate::time::Timestamp;
 pub struct Response<'a> {
     /// The status code.
     pub status: u16,
-    /// Cache-Control.
+    /// Cache-Control, or the targeted field in place of it (RFC 9213).
     pub directives: ResponseDirectives,
-    /// Expires; `Some(None)` for one that is no date, which means expired (RFC 9111 §5.3).
+    /// Expires, unless a targeted field takes its place; `Some(None)` for one that is no date, which means expired (RFC 9111 §5.3).
     pub expires: Option<Option<Timestamp>>,
     /// Date, if it can be read.
     pub date: Option<Timestamp>,
@@ -24,13 +27,21 @@ pub struct Response<'a> {
     pub vary: Vary,
     /// Set-Cookie is present.
     pub sets_cookie: bool,
-    /// Content-Range is present: a part, whatever the status says.
-    pub is_partial: bool,
+    /// Content-Location, raw.
+    pub content_location: Option<&'a [u8]>,
+    /// Which part a 206 has, where this tier's store could hold it.
+    pub content_range: Option<ContentRange>,
 }
 
 impl<'a> Response<'a> {
-    /// Reads the fields of an answer that arrived at `received_at`. Linear in their number.
-    pub fn read(status: u16, fields: &'a (impl Fields + ?Sized), received_at: Timestamp) -> Self {
+    /// Reads the fields of an answer that arrived at `received_at`, as `tier` heeds them.
+    /// Linear in their number.
+    pub fn read(
+        tier: Tier,
+        status: u16,
+        fields: &'a (impl Fields + ?Sized),
+        received_at: Timestamp,
+    ) -> Self {
         let mut response = Self {
             status,
             directives: ResponseDirectives::default(),
@@ -41,9 +52,10 @@ impl<'a> Response<'a> {
             last_modified: None,
             vary: Vary::Nothing,
             sets_cookie: false,
-            is_partial: status == 206,
+            content_location: None,
+            content_range: None,
         };
-        let mut varies = false;
+        let (mut varies, mut is_targeted) = (false, false);
         for (name, value) in fields.lines() {
             match name {
                 "cache-control" => response.directives.read_line(value),
@@ -60,12 +72,25 @@ impl<'a> Response<'a> {
                 }
                 "vary" => varies = true,
                 "set-cookie" => response.sets_cookie = true,
-                "content-range" => response.is_partial = true,
+                "content-location" => response.content_location = Some(value),
+                "content-range" if status == 206 && tier.keeps_parts() => {
+                    response.content_range = ContentRange::parse(value);
+                }
+                "cdn-cache-control" | "cloudflare-cdn-cache-control" | "surrogate-control" => {
+                    is_targeted = true;
+                }
                 _ => {}
             }
         }
         if varies {
             response.vary = Vary::parse(fields.lines_of("vary"));
+        }
+        if is_targeted {
+            let read = |field: &TargetedField| field.read(fields, SURROGATE_DEVICE);
+            if let Some(directives) = tier.targets().iter().find_map(read) {
+                response.directives = directives;
+                response.expires = None;
+            }
         }
         response
     }

@@ -74,10 +74,14 @@ pub enum Reuse<A> {
 pub enum ForwardReason {
     /// Nothing is stored under this key.
     UriMiss,
+    /// The method is not one that a stored answer may serve.
+    Method,
     /// What is stored was chosen by other request fields (§4.1).
     VaryMiss,
     /// It is stale (§4.2).
     Stale,
+    /// A part is stored, but not what is asked for (§3.3).
+    Partial,
     /// The origin wants to be asked every time (`no-cache`, §5.2.2.4).
     NoCache,
     /// The client wants it confirmed (`no-cache`, §5.2.1.4).
@@ -93,8 +97,10 @@ impl ForwardReason {
     pub const fn fwd(self) -> Fwd {
         match self {
             Self::UriMiss => Fwd::UriMiss,
+            Self::Method => Fwd::Method,
             Self::VaryMiss => Fwd::VaryMiss,
             Self::Stale | Self::NoCache => Fwd::Stale,
+            Self::Partial => Fwd::Partial,
             Self::RequestNoCache | Self::RequestMaxAge | Self::RequestMinFresh => Fwd::Request,
         }
     }
@@ -102,7 +108,7 @@ impl ForwardReason {
     /// The word for logs, Cache-Status and `explain`, where the token does not say it all.
     pub const fn detail(self) -> Option<&'static str> {
         match self {
-            Self::UriMiss | Self::VaryMiss | Self::Stale => None,
+            Self::UriMiss | Self::VaryMiss | Self::Stale | Self::Partial | Self::Method => None,
             Self::NoCache => Some("no-cache"),
             Self::RequestNoCache => Some("request-no-cache"),
             Self::RequestMaxAge => Some("request-max-age"),
@@ -242,6 +248,7 @@ mod tests {
         forbids_stale: false,
         always_revalidate: false,
         has_validator: true,
+        part: None,
     };
 
     /// The decision in short.
@@ -261,6 +268,7 @@ mod tests {
             stale_while_revalidate: None,
             stale_if_error: None,
             client_directives: ClientDirectives::Honour,
+            unsafe_ignore: alloc::vec::Vec::new(),
             key: KeyRule::default(),
         };
         let host = Host::parse("h", Scheme::Https).unwrap();

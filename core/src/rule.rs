@@ -1,5 +1,6 @@
 //! What the policy says about caching on one tier of one route.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub struct CacheRule {
     pub stale_if_error: Option<Duration>,
     /// Whether the request's Cache-Control counts.
     pub client_directives: ClientDirectives,
+    /// Dangers that the policy takes by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsafe_ignore: Vec<Risk>,
     /// What tells one answer from another.
     #[serde(default, skip_serializing_if = "KeyRule::is_plain")]
     pub key: KeyRule,
@@ -53,11 +57,30 @@ pub enum ClientDirectives {
     Ignore,
 }
 
+/// What forbids a shared cache to keep an answer, unless the policy names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Risk {
+    /// `no-store`: what the origin wants nowhere kept is kept.
+    NoStore,
+    /// `private`: what is for one client goes to all.
+    Private,
+    /// `Set-Cookie`: everybody gets the first client's cookie.
+    SetCookie,
+    /// `Authorization` outside the key: what one client may see goes to all.
+    Authorization,
+}
+
 /// How long an error that may be cached (404, 405, 410, 414, 501) is fresh by our word at
 /// most: long enough to stop a flood, short enough to see the fix.
 pub const NEGATIVE_TTL_MAX: Duration = Duration::from_secs(60);
 
 impl CacheRule {
+    /// Whether the policy takes this danger.
+    pub fn ignores(&self, risk: Risk) -> bool {
+        self.unsafe_ignore.contains(&risk)
+    }
+
     /// Our time to live for answers with this status; `None` leaves it to the origin.
     ///
     /// Our word is for answers that say what the resource is, and briefly for those that say
@@ -65,7 +88,7 @@ impl CacheRule {
     pub fn ttl_for(&self, status: u16) -> Option<Duration> {
         let ttl = self.ttl.filter(|_| self.mode != Mode::Respect)?;
         match status {
-            200 | 203 | 204 | 300 | 301 | 308 => Some(ttl),
+            200 | 203 | 204 | 206 | 300 | 301 | 308 => Some(ttl),
             404 | 405 | 410 | 414 | 501 => Some(ttl.min(NEGATIVE_TTL_MAX)),
             _ => None,
         }

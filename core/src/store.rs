@@ -4,10 +4,11 @@ use core::time::Duration;
 
 use crate::freshness::{self, Exchange};
 use crate::headers::{Fields, Vary};
+use crate::invalidate::{self, Resource};
 use crate::method::Method;
 use crate::request::Request;
 use crate::response::Response;
-use crate::rule::{CacheRule, ClientDirectives, Mode};
+use crate::rule::{CacheRule, ClientDirectives, Mode, Risk};
 use crate::stored::Stored;
 use crate::time::{Timestamp, millis};
 
@@ -83,8 +84,27 @@ pub fn store<F: Fields + ?Sized>(
 ) -> Store {
     match request.method {
         Method::Get => renew(rule, request, response, exchange),
+        Method::Post if answers_get(request, response, exchange) => {
+            renew(rule, request, response, exchange)
+        }
         _ => Store::Skip(NotStored::Method),
     }
+}
+
+/// Whether the answer to a POST answers later GETs (RFC 9110 §9.3.3): it says for how long it
+/// is fresh, and by Content-Location that it is the resource itself.
+fn answers_get<F: Fields + ?Sized>(
+    request: &Request<'_, F>,
+    response: &Response<'_>,
+    exchange: &Exchange,
+) -> bool {
+    let resource = response
+        .content_location
+        .and_then(|value| core::str::from_utf8(value).ok())
+        .and_then(|reference| invalidate::resolve(request, reference));
+    response.status == 200
+        && freshness::explicit_lifetime(response, exchange).is_some()
+        && resource == Some(Resource::of(request))
 }
 
 /// Decides the same for a stored answer whose head a 304 has updated (§4.3.4): `response` is
@@ -115,22 +135,22 @@ fn forbidden<F: Fields + ?Sized>(
     // §5.2.2.3: whoever understands the status follows must-understand and not no-store.
     let no_store =
         directives.no_store && !(directives.must_understand && understands(response.status));
+    let ignores = |risk| rule.ignores(risk);
     let honoured = rule.client_directives == ClientDirectives::Honour;
+    // The qualified form allows to store the rest (§5.2.2.7), which is not worth the risk.
+    let private = directives.private || !directives.private_fields.is_empty();
+    let credential_shows = request.authorization.is_some() && !rule.key.identity;
     let shareable =
         directives.public || directives.must_revalidate || directives.s_maxage.is_some();
     let reasons = [
-        (response.is_partial, NotStored::Partial),
+        (response.status == 206 && response.content_range.is_none(), NotStored::Partial),
         (response.status < 200 || response.status == 304, NotStored::Status),
         (directives.must_understand && !understands(response.status), NotStored::Status),
-        (no_store, NotStored::NoStore),
+        (no_store && !ignores(Risk::NoStore), NotStored::NoStore),
         (honoured && request.directives.no_store, NotStored::RequestNoStore),
-        // The qualified form allows to store the rest (§5.2.2.7), which is not worth the risk.
-        (directives.private || !directives.private_fields.is_empty(), NotStored::Private),
-        (
-            request.authorization.is_some() && !rule.key.identity && !shareable,
-            NotStored::Authorization,
-        ),
-        (response.sets_cookie, NotStored::SetCookie),
+        (private && !ignores(Risk::Private), NotStored::Private),
+        (credential_shows && !shareable && !ignores(Risk::Authorization), NotStored::Authorization),
+        (response.sets_cookie && !ignores(Risk::SetCookie), NotStored::SetCookie),
         (response.vary == Vary::Anything, NotStored::VaryAnything),
     ];
     reasons.into_iter().find_map(|(holds, why)| holds.then_some(why))
@@ -207,6 +227,7 @@ impl Terms {
             forbids_stale: response.directives.forbids_stale(),
             always_revalidate: self.always_revalidate,
             has_validator: response.has_validator(),
+            part: response.content_range,
         }
     }
 }
@@ -224,6 +245,8 @@ mod tests {
     use crate::host::{Host, Scheme};
     use crate::key::KeyRule;
     use crate::target::Target;
+    use crate::tier::Tier;
+    use alloc::vec::Vec;
 
     const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
     const EXCHANGE: Exchange = Exchange { requested_at: NOW, received_at: NOW };
@@ -235,6 +258,7 @@ mod tests {
             stale_while_revalidate: None,
             stale_if_error: None,
             client_directives: ClientDirectives::Ignore,
+            unsafe_ignore: Vec::new(),
             key: KeyRule::default(),
         }
     }
@@ -248,7 +272,7 @@ mod tests {
         let host = Host::parse("h", Scheme::Https).unwrap();
         let target = Target::parse("/").unwrap();
         let request = Request::read(Method::Get, Scheme::Https, &host, &target, asked);
-        store(rule, &request, &Response::read(status, answered, NOW), &EXCHANGE)
+        store(rule, &request, &Response::read(Tier::Origin, status, answered, NOW), &EXCHANGE)
     }
 
     /// Seconds of freshness, or the reason why it is not kept.
@@ -273,7 +297,6 @@ mod tests {
             ("cache-control", "private=\"x-user\"", NotStored::Private),
             ("set-cookie", "id=1", NotStored::SetCookie),
             ("vary", "*", NotStored::VaryAnything),
-            ("content-range", "bytes 0-1/9", NotStored::Partial),
         ] {
             assert_eq!(outcome(&day, 200, &[(field, value)]), Err(why), "{field}: {value}");
         }

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::headers::range::ContentRange;
 use crate::time::Timestamp;
 
 /// The facts by which later requests are judged; everything else is in the stored fields.
@@ -29,6 +30,9 @@ pub struct Stored {
     pub always_revalidate: bool,
     /// It has an ETag or a Last-Modified to ask with.
     pub has_validator: bool,
+    /// Which part of the representation it is; none when it is the whole (§3.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<ContentRange>,
 }
 
 impl Stored {

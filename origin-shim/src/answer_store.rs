@@ -7,7 +7,10 @@ use http::HeaderMap;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tidegate_core::headers::vary::{VariantSignature, Vary};
+use tidegate_core::invalidate::Resource;
 use tidegate_core::{CacheKey, Lookup, Stored, Timestamp};
+
+use crate::invalidations::{Invalidations, Moment};
 
 /// Most variants kept of one resource; the oldest goes first.
 const VARIANTS_MAX: usize = 32;
@@ -22,8 +25,12 @@ pub struct Answer {
     pub stored: Stored,
     /// The head, without what is never stored.
     pub head: HeaderMap,
-    /// The whole body.
+    /// The whole body, or the part that [`Stored::part`] says.
     pub body: Bytes,
+    /// The resource it is an answer for: all its answers are invalidated together.
+    pub resource: Resource,
+    /// When it was asked for.
+    pub began: Moment,
     /// Which request fields chose it…
     pub vary: Vary,
     /// …and their values then.
@@ -35,6 +42,7 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct AnswerStore {
     entries: Cache<CacheKey, Variants, ByBytes>,
+    invalidations: Invalidations,
     object_max: usize,
 }
 
@@ -48,7 +56,8 @@ impl AnswerStore {
     pub fn new(capacity: u64, object_max: usize) -> Self {
         // Sizing the table for 16 KiB an object; it grows where they are smaller.
         let estimate = usize::try_from(capacity / 16_384).unwrap_or(usize::MAX);
-        Self { entries: Cache::with_weighter(estimate, capacity, ByBytes), object_max }
+        let entries = Cache::with_weighter(estimate, capacity, ByBytes);
+        Self { entries, invalidations: Invalidations::default(), object_max }
     }
 
     /// The largest body that is stored, in bytes.
@@ -60,10 +69,22 @@ impl AnswerStore {
     pub fn find(&self, key: &CacheKey, request: &HeaderMap) -> Lookup<Arc<Answer>> {
         let Some(variants) = self.entries.get(key) else { return Lookup::Nothing };
         // The most recent of those that match (RFC 9111 §4.1) stands last.
+        let valid = |answer: &&Arc<Answer>| !self.invalidations.cover(&answer.resource, answer.began);
         match variants.iter().rev().find(|answer| answer.suits(request)) {
-            Some(answer) => Lookup::Found(Arc::clone(answer)),
-            None => Lookup::OtherVariants,
+            Some(answer) if valid(&answer) => Lookup::Found(Arc::clone(answer)),
+            None if variants.iter().any(|answer| valid(&answer)) => Lookup::OtherVariants,
+            Some(_) | None => Lookup::Nothing,
         }
+    }
+
+    /// When an answer begins: take it before asking upstream.
+    pub fn begin(&self) -> Moment {
+        self.invalidations.begin()
+    }
+
+    /// Invalidates all answers for a resource, those included that are still on their way.
+    pub fn invalidate(&self, resource: Resource) {
+        self.invalidations.invalidate(resource);
     }
 
     /// Stores an answer in place of the one that the same request fields chose.
@@ -130,12 +151,21 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
 
-    fn key(path: &str) -> CacheKey {
+    fn with_request<T>(path: &str, look: impl FnOnce(&Request<'_, HeaderMap>) -> T) -> T {
         let host = Host::parse("h", Scheme::Http).unwrap();
         let target = Target::parse(path).unwrap();
         let fields = HeaderMap::new();
-        let request = Request::read(Method::Get, Scheme::Http, &host, &target, &fields);
-        CacheKey::of(&KeyRule::default(), &request, &Identity::Anonymous)
+        look(&Request::read(Method::Get, Scheme::Http, &host, &target, &fields))
+    }
+
+    fn key(path: &str) -> CacheKey {
+        with_request(path, |request| {
+            CacheKey::of(&KeyRule::default(), request, &Identity::Anonymous)
+        })
+    }
+
+    fn resource(path: &str) -> Resource {
+        with_request(path, |request| Resource::of(request))
     }
 
     fn request(language: &'static str) -> HeaderMap {
@@ -155,9 +185,12 @@ mod tests {
                 forbids_stale: false,
                 always_revalidate: false,
                 has_validator: false,
+                part: None,
             },
             head: HeaderMap::new(),
             body: Bytes::from_static(body),
+            resource: resource("/"),
+            began: Invalidations::default().begin(),
             signature: vary.signature(asked),
             vary,
         }
@@ -182,6 +215,23 @@ mod tests {
         store.put(key("/"), answer(b"any", "", &de), NOW);
         assert_eq!(found(&de).unwrap(), "any");
         assert_eq!(found(&en).unwrap(), "any");
+    }
+
+    #[test]
+    fn c4_an_invalidation_takes_all_variants_and_what_is_on_its_way() {
+        let store = AnswerStore::new(1 << 20, 1 << 16);
+        let (de, en) = (request("de"), request("en"));
+        let on_its_way = Answer { began: store.begin(), ..answer(b"late", "", &de) };
+        store.put(key("/"), answer(b"hallo", "accept-language", &de), NOW);
+        store.invalidate(resource("/"));
+        for asked in [&de, &en] {
+            assert!(matches!(store.find(&key("/"), asked), Lookup::Nothing));
+        }
+        store.put(key("/"), on_its_way, NOW);
+        assert!(matches!(store.find(&key("/"), &de), Lookup::Nothing));
+        let later = Answer { began: store.begin(), ..answer(b"later", "", &de) };
+        store.put(key("/"), later, NOW);
+        assert!(matches!(store.find(&key("/"), &de), Lookup::Found(_)));
     }
 
     #[test]

@@ -14,9 +14,11 @@ use http::header::HOST;
 use http::request::Parts;
 use hyper::body::Incoming;
 use tidegate_core::headers::cache_status::Ttl;
+use tidegate_core::partial::Selection;
+use tidegate_core::policy::Bypass;
 use tidegate_core::rate::Limit;
 use tidegate_core::respond::Problem;
-use tidegate_core::reuse::reuse;
+use tidegate_core::reuse::{ForwardReason, reuse};
 use tidegate_core::{
     Admission, CacheKey, CacheRule, Host, Method, Plan, Policy, Request, Reuse, Scheme, Target,
     Tier, respond,
@@ -109,6 +111,7 @@ impl Gate {
             (Some((_, Admission::Deny { retry_after, .. })), _) => {
                 answer::problem(&Problem::too_many_requests(*retry_after))
             }
+            (_, Err(Bypass::Method)) => self.pass_method(&passage, body).await,
             (_, Err(_)) => self.bypass(&passage, body).await,
             (_, Ok(rule)) => self.answer(&passage, rule).await,
         };
@@ -140,6 +143,13 @@ impl Gate {
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
         let found = self.shared.answers.find(&key, &passage.parts.headers);
         match reuse(rule, passage.asked, found, now) {
+            Reuse::Serve { answer, .. } | Reuse::ServeStale { answer, .. }
+                if answer::select(passage, &answer, now) == Selection::Missing =>
+            {
+                let why = ForwardReason::Partial;
+                let fetch = Fetch { shared: &self.shared, passage, rule, key, why };
+                fetch.run(&self.upstream, Known::Part(answer), Body::empty()).await
+            }
             Reuse::Serve { answer, age, ttl } => {
                 answer::from_store(passage, &answer, age, Ttl::fresh(ttl), None, now)
             }
@@ -153,11 +163,12 @@ impl Gate {
             }
             Reuse::Revalidate { answer, why } => {
                 let fetch = Fetch { shared: &self.shared, passage, rule, key, why };
-                fetch.run(&self.upstream, Known::ToConfirm(answer)).await
+                fetch.run(&self.upstream, Known::ToConfirm(answer), Body::empty()).await
             }
             Reuse::Forward { fallback, why } => {
                 let fetch = Fetch { shared: &self.shared, passage, rule, key, why };
-                fetch.run(&self.upstream, fallback.map_or(Known::Nothing, Known::Fallback)).await
+                let known = fallback.map_or(Known::Nothing, Known::Fallback);
+                fetch.run(&self.upstream, known, Body::empty()).await
             }
             Reuse::Unsatisfiable => answer::problem(&Problem::not_in_cache()),
         }

@@ -194,7 +194,14 @@ fn cache_rule(
     context: &mut Context<'_>,
 ) -> Option<CacheRule> {
     let CacheSection::Cache(table) = section.value else { return None };
-    let CacheTable { mode, ttl, stale_while_revalidate, stale_if_error, client_directives } = table;
+    let CacheTable {
+        mode,
+        ttl,
+        stale_while_revalidate,
+        stale_if_error,
+        client_directives,
+        unsafe_ignore,
+    } = table;
     let ModeWord::Cache(mode) = mode else { return None };
     let tier = tier.as_str();
     match (mode, ttl) {
@@ -223,6 +230,7 @@ fn cache_rule(
         stale_while_revalidate: stale_while_revalidate.map(|Ttl(window)| window),
         stale_if_error: stale_if_error.map(|Ttl(window)| window),
         client_directives,
+        unsafe_ignore,
         key: key.clone(),
     })
 }

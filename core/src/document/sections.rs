@@ -15,7 +15,7 @@ use crate::key::QueryRule;
 use crate::policy::units;
 use crate::policy::{Malformed, Network, Pattern, Template};
 use crate::rate::{Algorithm, KeyPart};
-use crate::rule::{ClientDirectives, Mode};
+use crate::rule::{ClientDirectives, Mode, Risk};
 
 section! {
     /// The whole file.
@@ -113,6 +113,7 @@ section! {
         optional stale_while_revalidate: Ttl,
         optional stale_if_error: Ttl,
         optional client_directives: ClientDirectives,
+        default unsafe_ignore: Vec<Risk>,
     }
 }
 
@@ -181,6 +182,12 @@ words!(ModeWord, "mode", {
     "override" => Self::Cache(Mode::Override),
 });
 words!(ClientDirectives, "choice", { "honour" => Self::Honour, "ignore" => Self::Ignore });
+words!(Risk, "danger that could be ignored", {
+    "no-store" => Self::NoStore,
+    "private" => Self::Private,
+    "set-cookie" => Self::SetCookie,
+    "authorization" => Self::Authorization,
+});
 words!(Algorithm, "algorithm", { "fixed-window" => Self::FixedWindow });
 words!(KeyPart, "thing to count by", {
     "identity" => Self::Identity,
@@ -341,6 +348,7 @@ impl Decode for CacheSection {
                 stale_while_revalidate: None,
                 stale_if_error: None,
                 client_directives: None,
+                unsafe_ignore: Vec::new(),
             }),
         })
     }

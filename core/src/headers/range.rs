@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::list;
 
 /// More ranges than this in one request are not honoured (RFC 9110 §14.2 warns of them).
@@ -59,7 +61,7 @@ impl ByteRange {
 }
 
 /// `Content-Range: bytes first-last/complete`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentRange {
     /// The position of the first byte.
     pub first: u64,

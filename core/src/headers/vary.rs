@@ -1,5 +1,6 @@
 //! Vary (RFC 9110 §12.5.5) and the secondary key it makes (RFC 9111 §4.1).
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -62,14 +63,14 @@ impl Vary {
             let present = request.first(name).is_some();
             bytes.push(u8::from(present));
             let members = request.lines_of(name).flat_map(list::members);
-            let count_at = bytes.len();
-            bytes.extend_from_slice(&0u32.to_be_bytes());
-            let mut count = 0u32;
+            let members: Vec<Cow<'_, [u8]>> = match is_weighted(name) {
+                true => by_weight(members),
+                false => members.map(Cow::Borrowed).collect(),
+            };
+            bytes.extend_from_slice(&(members.len() as u32).to_be_bytes());
             for member in members {
-                put(&mut bytes, member);
-                count += 1;
+                put(&mut bytes, &member);
             }
-            bytes[count_at..count_at + 4].copy_from_slice(&count.to_be_bytes());
         }
         VariantSignature(bytes.into())
     }
@@ -80,6 +81,51 @@ impl VariantSignature {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// Fields whose members have weights and no order (RFC 9110 §12.4.2, §12.5.2 to §12.5.4), in
+/// which case does not matter.
+fn is_weighted(name: &str) -> bool {
+    matches!(name, "accept-charset" | "accept-encoding" | "accept-language")
+}
+
+/// The members with their weights spelt alike and in one order: what §4.1 calls normalising
+/// in a way that is known to have identical semantics.
+fn by_weight<'a>(members: impl Iterator<Item = &'a [u8]>) -> Vec<Cow<'a, [u8]>> {
+    let mut members: Vec<Cow<'_, [u8]>> = members
+        .map(|member| {
+            let (range, parameter) = match member.iter().position(|b| *b == b';') {
+                Some(at) => (member[..at].trim_ascii(), member[at + 1..].trim_ascii()),
+                None => (member, &b"q=1"[..]),
+            };
+            let mut normal = range.to_ascii_lowercase();
+            match weight(parameter) {
+                Some(weight) => {
+                    normal.extend_from_slice(&[b';', (weight >> 8) as u8, weight as u8])
+                }
+                None => return Cow::Borrowed(member),
+            }
+            Cow::Owned(normal)
+        })
+        .collect();
+    members.sort_unstable();
+    members
+}
+
+/// `q=0.5` in thousandths; `None` for what is no weight.
+fn weight(parameter: &[u8]) -> Option<u16> {
+    let [b'q' | b'Q', b'=', whole @ (b'0' | b'1'), fraction @ ..] = parameter else { return None };
+    let digits = match fraction {
+        [] => &[],
+        [b'.', digits @ ..] => digits,
+        _ => return None,
+    };
+    if digits.len() > 3 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let scale = [1000, 100, 10, 1][digits.len()];
+    let fraction = digits.iter().fold(0, |n, b| n * 10 + u16::from(b - b'0')) * scale;
+    Some(u16::from(whole - b'0') * 1000 + fraction).filter(|weight| *weight <= 1000)
 }
 
 /// Appends `part` behind its length, so that parts cannot run into each other.
@@ -116,6 +162,19 @@ mod tests {
         let three = [("accept", "b,a")];
         assert_eq!(vary.signature(&one), vary.signature(&two));
         assert_ne!(vary.signature(&one), vary.signature(&three));
+    }
+
+    #[test]
+    fn weighted_lists_have_no_order_and_no_case() {
+        let vary = vary(&["accept-language"]);
+        let signature = |value| vary.signature(&[("accept-language", value)]);
+        for same in ["de, EN", "en;q=1, de", "de;q=1.000,en;Q=1.0"] {
+            assert_eq!(signature("en, de"), signature(same), "{same}");
+        }
+        assert_eq!(signature("de;q=0.5, en"), signature("en , de; q=0.500"));
+        for other in ["en;q=0.9, de", "en", "en, de, fr", "en, de;q=x"] {
+            assert_ne!(signature("en, de"), signature(other), "{other}");
+        }
     }
 
     #[test]

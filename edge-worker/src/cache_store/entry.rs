@@ -132,6 +132,7 @@ mod tests {
         forbids_stale: false,
         always_revalidate: false,
         has_validator: false,
+        part: None,
     };
 
     fn stored_head(fields: &[(&str, &str)]) -> String {

@@ -1,7 +1,7 @@
 //! The steps that answer the client: which fields go along, and which body.
 
 use tidegate_core::conditional::is_not_modified;
-use tidegate_core::forward::is_kept_on_update;
+use tidegate_core::forward::{describes_content, is_never_stored};
 use tidegate_core::headers::Fields;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
 use tidegate_core::{Method, Stored, respond};
@@ -62,7 +62,7 @@ impl Passage<'_> {
         status: &CacheStatus<'_>,
     ) -> Answer {
         let mut head = Edits::default();
-        head.add_all(fields.lines().filter(|(name, _)| !is_kept_on_update(name)));
+        head.add_all(fields.lines().filter(|(name, _)| !is_never_stored(name) && !describes_content(name)));
         respond::age(&mut head, stored.age(clock::now()));
         self.finish(&mut head, 304, fields, status);
         platform::respond(304, None, head.as_str()).map_err(|_| Stop::Broken("unusable-entry"))

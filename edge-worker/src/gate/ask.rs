@@ -99,7 +99,7 @@ impl Passage<'_> {
         why: ForwardReason,
     ) -> Answer {
         let FromOrigin { response, head, exchange } = &answer;
-        let read = Response::read(head.status(), head.fields(), exchange.received_at);
+        let read = Response::read(Tier::Edge, head.status(), head.fields(), exchange.received_at);
         let kept = match cache_store::takes(head.fields()) {
             true => store(rule, &self.asked, &read, exchange),
             false => Store::Skip(NotStored::TooLarge),
@@ -129,7 +129,7 @@ impl Passage<'_> {
     ) -> Answer {
         let merged = merge(&entry.fields, confirmed.head.fields());
         let exchange = &confirmed.exchange;
-        let read = Response::read(entry.stored.status, &merged, exchange.received_at);
+        let read = Response::read(Tier::Edge, entry.stored.status, &merged, exchange.received_at);
         let kept = renew(rule, &self.asked, &read, exchange);
         let stored = match &kept {
             Store::Keep { stored, vary } => {

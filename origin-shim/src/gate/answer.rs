@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use tidegate_core::conditional::is_not_modified;
+use tidegate_core::forward;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
 use tidegate_core::respond::Problem;
-use tidegate_core::{Tier, Timestamp, respond};
+use tidegate_core::partial::{self, Selection};
+use tidegate_core::{Method, Stored, Tier, Timestamp, respond};
 
 use super::Passage;
 use crate::answer_store::Answer;
 use crate::body::Body;
+use crate::multipart;
 
 /// A stored answer, or 304 for a client that has it.
 pub(super) fn from_store(
@@ -35,16 +39,67 @@ pub(super) fn from_store(
     response
 }
 
-/// Head and body of a stored answer, without what this hop says of itself.
+/// Head and body of a stored answer, without what this hop says of itself: all of it, the
+/// ranges asked for, or 304 for a client that has it.
 pub(super) fn stored(passage: &Passage<'_>, answer: &Answer, now: Timestamp) -> Response<Body> {
-    let mut response = Response::new(Body::whole(answer.body.clone()));
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(answer.stored.status).unwrap_or_default();
     response.headers_mut().clone_from(&answer.head);
     if client_has(passage, response.status(), &answer.head, now) {
         not_modified(&mut response);
+    } else {
+        fill(&mut response, answer, select(passage, answer, now));
     }
     finish(passage, &mut response, &answer.head);
     response
+}
+
+/// What of a stored answer suits the request's Range, if it has one that counts: only GET has
+/// ranges, and only of 200 and 206 (RFC 9110 §14.2).
+pub(super) fn select(passage: &Passage<'_>, answer: &Answer, now: Timestamp) -> Selection {
+    let Stored { status, part, .. } = answer.stored;
+    let has_ranges = passage.asked.method == Method::Get && matches!(status, 200 | 206);
+    match passage.asked.has_range && has_ranges {
+        true => partial::select(part, answer.body.len(), &passage.parts.headers, &answer.head, now),
+        false if part.is_some() => Selection::Missing,
+        false => Selection::Whole,
+    }
+}
+
+/// Puts what was selected of a stored answer into a response that has its status and head.
+fn fill(response: &mut Response<Body>, answer: &Answer, selection: Selection) {
+    let whole = &answer.body;
+    let (status, body) = match selection {
+        // What is missing is never served: see `Gate::answer`.
+        Selection::Whole | Selection::Missing => {
+            *response.body_mut() = Body::whole(whole.clone());
+            return;
+        }
+        Selection::Piece { bytes, content_range } => {
+            set(response, CONTENT_RANGE, &content_range.to_string());
+            (StatusCode::PARTIAL_CONTENT, whole.slice(bytes))
+        }
+        Selection::Pieces(pieces) => {
+            let own = answer.head.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            let (content_type, body) = multipart::byteranges(whole, &pieces, own);
+            set(response, CONTENT_TYPE, &content_type);
+            (StatusCode::PARTIAL_CONTENT, body)
+        }
+        Selection::Unsatisfiable { length } => {
+            set(response, CONTENT_RANGE, &format!("bytes */{length}"));
+            (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new())
+        }
+    };
+    // The stored length is that of another body.
+    response.headers_mut().remove(CONTENT_LENGTH);
+    *response.status_mut() = status;
+    *response.body_mut() = Body::whole(body);
+}
+
+fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
 }
 
 /// Whether 304 suffices for a client with these conditions.
@@ -63,7 +118,13 @@ pub(super) fn client_has(
 pub(super) fn not_modified(response: &mut Response<Body>) {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     *response.body_mut() = Body::empty();
-    for name in [CONTENT_LENGTH, CONTENT_TYPE] {
+    let described: Vec<HeaderName> = response
+        .headers()
+        .keys()
+        .filter(|name| forward::describes_content(name.as_str()))
+        .cloned()
+        .collect();
+    for name in described {
         response.headers_mut().remove(name);
     }
 }
