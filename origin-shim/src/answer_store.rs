@@ -69,7 +69,8 @@ impl AnswerStore {
     pub fn find(&self, key: &CacheKey, request: &HeaderMap) -> Lookup<Arc<Answer>> {
         let Some(variants) = self.entries.get(key) else { return Lookup::Nothing };
         // The most recent of those that match (RFC 9111 §4.1) stands last.
-        let valid = |answer: &&Arc<Answer>| !self.invalidations.cover(&answer.resource, answer.began);
+        let valid =
+            |answer: &&Arc<Answer>| !self.invalidations.cover(&answer.resource, answer.began);
         match variants.iter().rev().find(|answer| answer.suits(request)) {
             Some(answer) if valid(&answer) => Lookup::Found(Arc::clone(answer)),
             None if variants.iter().any(|answer| valid(&answer)) => Lookup::OtherVariants,
@@ -112,6 +113,19 @@ impl AnswerStore {
 }
 
 impl Answer {
+    /// The same answer under new terms, with its head brought up to date.
+    pub fn renewed(&self, stored: Stored, head: HeaderMap, began: Moment) -> Self {
+        Self {
+            stored: Stored { part: self.stored.part, ..stored },
+            head,
+            body: self.body.clone(),
+            vary: self.vary.clone(),
+            signature: self.signature.clone(),
+            resource: self.resource.clone(),
+            began,
+        }
+    }
+
     fn suits(&self, request: &HeaderMap) -> bool {
         match &self.vary {
             Vary::Nothing => true,

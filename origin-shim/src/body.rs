@@ -23,6 +23,8 @@ pub enum Body {
 /// Records a body while it passes, and hands it over when it ends as it should. A body that
 /// breaks off, or grows over the limit, is passed on all the same but never handed over.
 pub struct Recorder {
+    /// What goes before, where a stored begin is completed.
+    begin: Bytes,
     incoming: Incoming,
     recorded: BytesMut,
     limit: usize,
@@ -45,14 +47,16 @@ impl Body {
 }
 
 impl Recorder {
-    /// Records `incoming` up to `limit` bytes. One that announces more is not recorded.
-    pub fn new(incoming: Incoming, limit: usize, hand_over: HandOver) -> Self {
+    /// Records `begin` and then `incoming`, up to `limit` bytes in all. A body that announces
+    /// more is not recorded.
+    pub fn new(begin: Bytes, incoming: Incoming, limit: usize, hand_over: HandOver) -> Self {
         let announced = incoming.size_hint().exact().and_then(|size| usize::try_from(size).ok());
-        let mut recorder =
-            Self { incoming, recorded: BytesMut::new(), limit, hand_over: Some(hand_over) };
+        let announced = announced.map(|size| size.saturating_add(begin.len()));
+        let recorded = BytesMut::from(&*begin);
+        let mut recorder = Self { begin, incoming, recorded, limit, hand_over: Some(hand_over) };
         match announced {
             Some(size) if size > limit => recorder.give_up(),
-            Some(size) => recorder.recorded.reserve(size),
+            Some(size) => recorder.recorded.reserve(size - recorder.recorded.len()),
             None => {}
         }
         // A body without content may never be polled.
@@ -60,6 +64,11 @@ impl Recorder {
             recorder.finish();
         }
         recorder
+    }
+
+    /// Passes `begin` and then `incoming` on without recording them.
+    pub fn unrecorded(begin: Bytes, incoming: Incoming) -> Self {
+        Self { begin, incoming, recorded: BytesMut::new(), limit: 0, hand_over: None }
     }
 
     /// Reads to the end for the record alone.
@@ -102,6 +111,10 @@ impl HttpBody for Recorder {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if !self.begin.is_empty() {
+            let begin = std::mem::take(&mut self.begin);
+            return Poll::Ready(Some(Ok(Frame::data(begin))));
+        }
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
         match &frame {
             Some(Ok(frame)) => {
@@ -120,11 +133,15 @@ impl HttpBody for Recorder {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.begin.is_empty() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let rest = self.incoming.size_hint();
+        match rest.exact() {
+            Some(size) => SizeHint::with_exact(size + self.begin.len() as u64),
+            None => rest,
+        }
     }
 }
 

@@ -8,7 +8,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use tidegate_core::headers::range::ContentRange;
 
 /// The Content-Type and the body for `pieces` of `whole`, whose own type is `content_type`.
-pub fn byteranges(whole: &Bytes, pieces: &[Range<usize>], content_type: Option<&str>) -> (String, Bytes) {
+pub fn byteranges(
+    whole: &Bytes,
+    pieces: &[Range<usize>],
+    content_type: Option<&str>,
+) -> (String, Bytes) {
     let boundary = boundary(whole);
     let total: usize = pieces.iter().map(Range::len).sum();
     let mut body = BytesMut::with_capacity(total + pieces.len() * 160);

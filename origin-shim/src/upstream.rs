@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::{ETAG, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use hyper::body::Incoming;
@@ -13,11 +13,15 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tidegate_core::policy::Upstream;
 use tidegate_core::{Fields, Scheme, Target, forward};
 
+use crate::answer_store::Answer;
 use crate::body::Body;
 use crate::visitor::Visitor;
 
 /// Connecting, and waiting for the head of an answer, may each take this long (P2).
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Tells upstreams that Surrogate-Control is heeded here, and under which name.
+const CAPABILITY: &str = "tidegate=\"Surrogate/1.0\"";
 
 /// A pool of connections; one for each thread.
 #[derive(Debug)]
@@ -148,6 +152,15 @@ pub fn question(parts: &Parts, target: &Target<'_>, visitor: &Visitor, scheme: S
     if !head.contains_key("x-forwarded-proto") {
         head.insert("x-forwarded-proto", HeaderValue::from_static(scheme.as_str()));
     }
+    let mut capability = head
+        .get("surrogate-capability")
+        .and_then(|value| value.to_str().ok())
+        .map(|others| format!("{others}, "))
+        .unwrap_or_default();
+    capability.push_str(CAPABILITY);
+    if let Ok(capability) = HeaderValue::from_str(&capability) {
+        head.insert("surrogate-capability", capability);
+    }
     Question { method: parts.method.clone(), target: target.to_string(), head, body: Body::empty() }
 }
 
@@ -169,6 +182,20 @@ pub fn end_to_end(head: &HeaderMap) -> HeaderMap {
 pub fn ask_for_the_whole(head: &mut HeaderMap) {
     for name in ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"] {
         head.remove(name);
+    }
+}
+
+/// Asks for what a stored begin lacks (RFC 9111 §3.4): the whole instead, should it be another
+/// by now (If-Range, RFC 9110 §13.1.5).
+pub fn ask_for_the_rest(head: &mut HeaderMap, begin: &Answer) {
+    head.insert(
+        RANGE,
+        HeaderValue::from_str(&format!("bytes={}-", begin.body.len()))
+            .unwrap_or(HeaderValue::from_static("bytes=0-")),
+    );
+    match begin.head.get(ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/")) {
+        Some(tag) => drop(head.insert(IF_RANGE, tag.clone())),
+        None => drop(head.remove(IF_RANGE)),
     }
 }
 
@@ -237,7 +264,7 @@ mod tests {
             true,
         );
         let names: Vec<&str> = head.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names.len(), 4, "{names:?}");
+        assert_eq!(names.len(), 5, "{names:?}");
         assert!(head.contains_key("accept"));
     }
 }

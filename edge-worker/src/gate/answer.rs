@@ -62,7 +62,9 @@ impl Passage<'_> {
         status: &CacheStatus<'_>,
     ) -> Answer {
         let mut head = Edits::default();
-        head.add_all(fields.lines().filter(|(name, _)| !is_never_stored(name) && !describes_content(name)));
+        head.add_all(
+            fields.lines().filter(|(name, _)| !is_never_stored(name) && !describes_content(name)),
+        );
         respond::age(&mut head, stored.age(clock::now()));
         self.finish(&mut head, 304, fields, status);
         platform::respond(304, None, head.as_str()).map_err(|_| Stop::Broken("unusable-entry"))

@@ -7,7 +7,7 @@ use tidegate_core::headers::{Fields, FieldsMut, Vary};
 use tidegate_core::refresh::refresh;
 use tidegate_core::reuse::ForwardReason;
 use tidegate_core::store::{NotStored, renew, store};
-use tidegate_core::{CacheRule, Exchange, Refresh, Response, Store, Stored, respond};
+use tidegate_core::{CacheRule, Exchange, Refresh, Response, Store, Stored, Tier, respond};
 use worker::web_sys;
 
 use super::passage::Passage;

@@ -8,8 +8,8 @@ use http::{Response, StatusCode};
 use tidegate_core::conditional::is_not_modified;
 use tidegate_core::forward;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
-use tidegate_core::respond::Problem;
 use tidegate_core::partial::{self, Selection};
+use tidegate_core::respond::Problem;
 use tidegate_core::{Method, Stored, Tier, Timestamp, respond};
 
 use super::Passage;

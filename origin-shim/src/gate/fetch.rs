@@ -4,11 +4,14 @@ use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::header::HeaderName;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName};
 use http::request::Parts;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 use tidegate_core::headers::cache_status::Ttl;
+use tidegate_core::headers::range::ContentRange;
+use tidegate_core::invalidate::{Resource, invalidated};
+use tidegate_core::partial::may_combine;
 use tidegate_core::policy::Upstream;
 use tidegate_core::refresh::refresh;
 use tidegate_core::respond::Problem;
@@ -23,6 +26,7 @@ use super::{Gate, Passage, SCHEME, Shared, answer, read_target};
 use crate::answer_store::Answer;
 use crate::body::{Body, Recorder};
 use crate::clock;
+use crate::invalidations::Moment;
 use crate::upstream::{self, Question, UpstreamClient, UpstreamError};
 use crate::visitor::Visitor;
 
@@ -34,12 +38,14 @@ pub(super) enum Known {
     Fallback(Arc<Answer>),
     /// The same, and upstream may confirm it.
     ToConfirm(Arc<Answer>),
+    /// A fresh part that lacks what is asked for; upstream may complete it.
+    Part(Arc<Answer>),
 }
 
 impl Known {
     fn answer(&self) -> Option<&Arc<Answer>> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Part(_) => None,
             Self::Fallback(answer) | Self::ToConfirm(answer) => Some(answer),
         }
     }
@@ -64,6 +70,7 @@ impl Gate {
             Err(error) => unanswered(error),
             Ok(response) => {
                 let (parts, incoming) = response.into_parts();
+                self.shared.invalidate(passage, parts.status, &parts.headers);
                 let mut response = Response::new(Body::Passing(incoming));
                 *response.status_mut() = parts.status;
                 *response.headers_mut() = upstream::end_to_end(&parts.headers);
@@ -73,6 +80,21 @@ impl Gate {
                 response
             }
         }
+    }
+
+    /// Passes a request on whose method is not answered from a cache. Its answer may still
+    /// change what is stored (RFC 9111 §4.4), or be stored itself (RFC 9110 §9.3.3).
+    pub(super) async fn pass_method(
+        &self,
+        passage: &Passage<'_>,
+        body: Incoming,
+    ) -> Response<Body> {
+        let rule = passage.plan.route.and_then(|route| route.cache_rule(Tier::Origin));
+        let Some(rule) = rule else { return self.bypass(passage, body).await };
+        let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
+        let why = ForwardReason::Method;
+        let fetch = Fetch { shared: &self.shared, passage, rule, key, why };
+        fetch.run(&self.upstream, Known::Nothing, Body::Passing(body)).await
     }
 
     /// Brings a stale answer up to date behind the client's back, once at a time for a key
@@ -113,23 +135,37 @@ impl Gate {
         let passage = Passage { asked: &asked, parts, plan, visitor };
         let (rule, why) = (plan.cache.ok()?, ForwardReason::Stale);
         let fetch = Fetch { shared: &self.shared, passage: &passage, rule, key, why };
-        Some(fetch.run(&self.upstream, Known::to_confirm(stale)).await)
+        Some(fetch.run(&self.upstream, Known::to_confirm(stale), Body::empty()).await)
     }
 }
 
 impl Fetch<'_> {
     /// Asks upstream, keeps what may be kept, and answers.
-    pub(super) async fn run(self, upstream: &UpstreamClient, known: Known) -> Response<Body> {
+    pub(super) async fn run(
+        self,
+        upstream: &UpstreamClient,
+        known: Known,
+        body: Body,
+    ) -> Response<Body> {
         let Some(servers) = self.shared.upstream_of(self.passage) else {
             return no_route(self.passage);
         };
-        let mut question = question(self.passage);
+        let mut question = Question { body, ..question(self.passage) };
         match &known {
             Known::ToConfirm(answer) => {
                 upstream::ask_for_confirmation(&mut question.head, &answer.head);
             }
+            // The conditions of an unsafe request are the origin's to judge.
+            Known::Nothing if !self.passage.asked.method.is_answered_from_cache() => {}
             Known::Fallback(_) | Known::Nothing => upstream::ask_for_the_whole(&mut question.head),
+            Known::Part(part) => {
+                upstream::ask_for_the_whole(&mut question.head);
+                if self.completes(part) {
+                    upstream::ask_for_the_rest(&mut question.head, part);
+                }
+            }
         }
+        let began = self.shared.answers.begin();
         let requested_at = clock::now();
         let answered = upstream.ask(servers, question).await;
         let exchange = Exchange { requested_at, received_at: clock::now() };
@@ -138,39 +174,74 @@ impl Fetch<'_> {
         let decision = known.answer().map_or(Refresh::Replace, |answer| {
             refresh(&answer.stored, status, exchange.received_at)
         });
+        let asked = Asked { exchange, began };
         match (decision, answered, &known) {
             (Refresh::Freshen, Ok(response), Known::ToConfirm(confirmed)) => {
-                self.freshen(confirmed, response.headers(), &exchange)
+                self.freshen(confirmed, response.headers(), &asked)
             }
             (Refresh::ServeStale, _, Known::Fallback(stale) | Known::ToConfirm(stale)) => {
                 self.serve_stale(stale, exchange.received_at)
             }
-            (_, Ok(response), _) => self.keep(response, &exchange),
+            (_, Ok(response), Known::Part(part)) if self.completes(part) => {
+                match complete(part, response) {
+                    Ok(completed) => self.keep(completed, &asked),
+                    // Neither the rest nor the whole: the part is of no use.
+                    Err(_unusable) => {
+                        Box::pin(self.run(upstream, Known::Nothing, Body::empty())).await
+                    }
+                }
+            }
+            (_, Ok(response), _) => {
+                let known = known.answer().filter(|_| self.passage.asked.method == Method::Head);
+                self.compare_with_head(known, &response, &asked);
+                self.keep(Fetched::from(response), &asked)
+            }
             (_, Err(error), _) => unanswered(error),
         }
     }
 
-    /// Answers with what upstream said, and records it where it may be kept.
-    fn keep(self, response: Response<Incoming>, exchange: &Exchange) -> Response<Body> {
-        let (parts, incoming) = response.into_parts();
-        let status = parts.status.as_u16();
-        let head = upstream::end_to_end(&parts.headers);
-        let answered = Answered::read(status, &head, exchange.received_at);
-        let decision = store(self.rule, self.passage.asked, &answered, exchange);
+    /// Whether the request is for the whole of which `part` is the begin, so that the rest
+    /// completes it (RFC 9111 §3.4).
+    fn completes(&self, part: &Answer) -> bool {
+        let is_begin = part.stored.part.is_some_and(|range| range.first == 0);
+        is_begin && !self.passage.asked.has_range && self.passage.asked.method == Method::Get
+    }
 
+    /// Answers with what upstream said, and records it where it may be kept.
+    fn keep(self, fetched: Fetched, asked: &Asked) -> Response<Body> {
+        let Fetched { status, head: fields, begin, incoming } = fetched;
+        let head = upstream::end_to_end(&fields);
+        let now = asked.exchange.received_at;
+        let answered = Answered::read(Tier::Origin, status.as_u16(), &head, now);
+        let decision = store(self.rule, self.passage.asked, &answered, &asked.exchange);
+
+        self.shared.invalidate(self.passage, status, &head);
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = parts.status;
+        *response.status_mut() = status;
         response.headers_mut().clone_from(&head);
-        let has_it = answer::client_has(self.passage, parts.status, &head, exchange.received_at);
-        self.say(&mut response, status, &decision, exchange);
+        let has_it = answer::client_has(self.passage, status, &head, now);
+        self.say(&mut response, status.as_u16(), &decision, &asked.exchange);
         answer::finish(self.passage, &mut response, &head);
         match decision {
-            Store::Skip(_) => *response.body_mut() = Body::Passing(incoming),
+            Store::Skip(_) if begin.is_empty() => *response.body_mut() = Body::Passing(incoming),
+            Store::Skip(_) => {
+                *response.body_mut() = Body::Recorded(Recorder::unrecorded(begin, incoming));
+            }
             Store::Keep { stored, vary } => {
-                let signature = vary.signature(&self.passage.parts.headers);
-                let head = storable(head);
-                let answer = Answer { stored, head, body: Bytes::new(), vary, signature };
-                let recorder = record(self.shared, incoming, self.key, answer);
+                let answer = Answer {
+                    stored,
+                    signature: vary.signature(&self.passage.parts.headers),
+                    head: storable(head),
+                    body: Bytes::new(),
+                    vary,
+                    resource: Resource::of(self.passage.asked),
+                    // What invalidated it just now was this very answer's request.
+                    began: match self.passage.asked.method {
+                        Method::Get => asked.began,
+                        _ => self.shared.answers.begin(),
+                    },
+                };
+                let recorder = record(self.shared, begin, incoming, self.key, answer);
                 if has_it {
                     tokio::spawn(recorder.drain());
                     answer::not_modified(&mut response);
@@ -182,31 +253,48 @@ impl Fetch<'_> {
         response
     }
 
+    /// What the answer to a HEAD says of the stored answer to GET: it is still good, or it is
+    /// not what it was (RFC 9111 §4.3.5).
+    fn compare_with_head(
+        &self,
+        known: Option<&Arc<Answer>>,
+        response: &Response<Incoming>,
+        asked: &Asked,
+    ) {
+        let Some(known) = known.filter(|_| response.status() == StatusCode::OK) else { return };
+        let changed = ["etag", "last-modified", "content-length"].into_iter().any(|name| {
+            let said = response.headers().get(name);
+            said.is_some() && said != known.head.get(name)
+        });
+        if changed {
+            self.shared.answers.remove(&self.key);
+            return;
+        }
+        let head = merge(&known.head, response.headers());
+        let now = asked.exchange.received_at;
+        let answered = Answered::read(Tier::Origin, known.stored.status, &head, now);
+        if let Store::Keep { stored, .. } =
+            renew(self.rule, self.passage.asked, &answered, &asked.exchange)
+        {
+            let answer = known.renewed(stored, head, asked.began);
+            self.shared.answers.put(self.key.clone(), answer, now);
+        }
+    }
+
     /// Answers with a stored answer that upstream has confirmed, its head brought up to date.
-    fn freshen(
-        self,
-        confirmed: &Answer,
-        update: &HeaderMap,
-        exchange: &Exchange,
-    ) -> Response<Body> {
+    fn freshen(self, confirmed: &Answer, update: &HeaderMap, asked: &Asked) -> Response<Body> {
         let head = merge(&confirmed.head, update);
-        let answered = Answered::read(confirmed.stored.status, &head, exchange.received_at);
-        let decision = renew(self.rule, self.passage.asked, &answered, exchange);
+        let now = asked.exchange.received_at;
+        let answered = Answered::read(Tier::Origin, confirmed.stored.status, &head, now);
+        let decision = renew(self.rule, self.passage.asked, &answered, &asked.exchange);
         let stored = match &decision {
             Store::Keep { stored, .. } => *stored,
             Store::Skip(_) => confirmed.stored,
         };
-        let answer = Answer {
-            stored,
-            head,
-            body: confirmed.body.clone(),
-            vary: confirmed.vary.clone(),
-            signature: confirmed.signature.clone(),
-        };
-        let now = exchange.received_at;
+        let answer = confirmed.renewed(stored, head, asked.began);
         let mut response = answer::stored(self.passage, &answer, now);
         respond::age(response.headers_mut(), answer.stored.age(now));
-        self.say(&mut response, 304, &decision, exchange);
+        self.say(&mut response, 304, &decision, &asked.exchange);
         match decision {
             Store::Keep { .. } => self.shared.answers.put(self.key, answer, now),
             Store::Skip(_) => self.shared.answers.remove(&self.key),
@@ -237,6 +325,61 @@ impl Fetch<'_> {
     }
 }
 
+/// When upstream was asked.
+struct Asked {
+    exchange: Exchange,
+    began: Moment,
+}
+
+/// An answer from upstream, with what is known of its body's begin.
+struct Fetched {
+    status: StatusCode,
+    head: HeaderMap,
+    begin: Bytes,
+    incoming: Incoming,
+}
+
+impl From<Response<Incoming>> for Fetched {
+    fn from(response: Response<Incoming>) -> Self {
+        let (parts, incoming) = response.into_parts();
+        Self { status: parts.status, head: parts.headers, begin: Bytes::new(), incoming }
+    }
+}
+
+/// Puts a part and what upstream said when asked for the rest together (RFC 9111 §3.4), or
+/// takes the whole that it sent in place of that.
+fn complete(part: &Answer, response: Response<Incoming>) -> Result<Fetched, StatusCode> {
+    let status = response.status();
+    if status == StatusCode::OK {
+        return Ok(Fetched::from(response));
+    }
+    let rest =
+        response.headers().get(CONTENT_RANGE).and_then(|v| ContentRange::parse(v.as_bytes()));
+    let fits = rest.is_some_and(|rest| {
+        rest.first == part.body.len() as u64 && rest.complete == Some(rest.last + 1)
+    });
+    if status != StatusCode::PARTIAL_CONTENT
+        || !fits
+        || !may_combine(&part.head, response.headers())
+    {
+        return Err(status);
+    }
+    let mut fetched = Fetched::from(response);
+    fetched.status = StatusCode::OK;
+    fetched.begin = part.body.clone();
+    let mut head = part.head.clone();
+    for name in fetched.head.keys() {
+        head.remove(name);
+        for value in fetched.head.get_all(name) {
+            head.append(name.clone(), value.clone());
+        }
+    }
+    head.remove(CONTENT_RANGE);
+    head.remove(CONTENT_LENGTH);
+    fetched.head = head;
+    Ok(fetched)
+}
+
 impl Known {
     /// A stale answer, to be confirmed where it has something to ask with.
     fn to_confirm(answer: Arc<Answer>) -> Self {
@@ -253,6 +396,13 @@ impl Shared {
         self.policy.model().upstreams.get(name)
     }
 
+    /// Drops what an unsafe request has made void (RFC 9111 §4.4).
+    fn invalidate(&self, passage: &Passage<'_>, status: StatusCode, head: &HeaderMap) {
+        for resource in invalidated(passage.asked, status.as_u16(), head) {
+            self.answers.invalidate(resource);
+        }
+    }
+
     fn refreshing(&self) -> MutexGuard<'_, HashSet<CacheKey>> {
         // Insertions and removals are whole whatever panics around them.
         self.refreshing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -264,11 +414,17 @@ fn question(passage: &Passage<'_>) -> Question {
 }
 
 /// A recorder that stores `answer` with the body once that is whole.
-fn record(shared: &Arc<Shared>, incoming: Incoming, key: CacheKey, answer: Answer) -> Recorder {
+fn record(
+    shared: &Arc<Shared>,
+    begin: Bytes,
+    incoming: Incoming,
+    key: CacheKey,
+    answer: Answer,
+) -> Recorder {
     let limit = shared.answers.object_max();
     let shared = Arc::clone(shared);
     let hand_over = move |body| shared.answers.put(key, Answer { body, ..answer }, clock::now());
-    Recorder::new(incoming, limit, Box::new(hand_over))
+    Recorder::new(begin, incoming, limit, Box::new(hand_over))
 }
 
 /// A head without what is never stored (RFC 9111 §3.1).
