@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn resource(path: &str) -> Resource {
-        with_request(path, |request| Resource::of(request))
+        with_request(path, Resource::of)
     }
 
     fn request(language: &'static str) -> HeaderMap {
