@@ -17,6 +17,7 @@ export { cacheStatus, hop, untilHit } from "./harness/cache-status.mjs";
 
 /**
  * @param {import("node:test").TestContext} t
+ * @param {string} [folder] a build of the worker in place of the repository's
  * @returns {Promise<Gate>}
  *
  * @typedef {object} Gate
@@ -28,8 +29,8 @@ export { cacheStatus, hop, untilHit } from "./harness/cache-status.mjs";
  *   Ask `client` is the IP address that the request seems to come from
  * @typedef {{ status: number, headers: Headers, text: string }} Answer
  */
-export async function openGate(t) {
-  return open(t, startWorker);
+export async function openGate(t, folder) {
+  return open(t, (origin) => startWorker(origin, folder));
 }
 
 /**

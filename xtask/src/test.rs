@@ -3,6 +3,7 @@
 //! A failure does not stop what comes after it, because one run should tell
 //! all that is wrong. `--fast` is the part worth waiting for while editing.
 
+mod changed_policy;
 mod core_alone;
 mod deployment;
 mod edge_tests;
@@ -62,6 +63,8 @@ fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
     session.check("the core for wasm: no std, no imports", || core_alone::check(workspace));
     session.check("clippy, worker", || rust::clippy_worker(workspace));
     session.check("documentation of the worker", || rust::documentation_worker(workspace));
+    // First, so that the policy of the repository is the one that stays built.
+    session.check("the worker with a changed policy", || changed_policy::build(workspace, tools));
     let built = session.check(WORKER, || edge::build(workspace, tools, None));
     if built.is_none() {
         return session.leave_out("the upload, its size, and the tests at the edge", WORKER);

@@ -2,15 +2,19 @@
 // taken as it is and another origin.
 
 import { access } from "node:fs/promises";
+import path from "node:path";
 import { experimental_readRawConfig as readRawConfig } from "wrangler";
 
 import { inRepository } from "./repository.mjs";
 
-/** @param {string} origin the URL that the worker sends its misses to */
-export async function workerConfig(origin) {
+/**
+ * @param {string} origin the URL that the worker sends its misses to
+ * @param {string} [folder] a build of the worker in place of the repository's
+ */
+export async function workerConfig(origin, folder) {
   const { rawConfig } = readRawConfig({ config: inRepository("wrangler.toml") });
   const { build, dev, routes, ...config } = rawConfig;
-  const main = inRepository(config.main);
+  const main = folder ? path.join(folder, path.basename(config.main)) : inRepository(config.main);
   await access(main).catch(() => {
     throw new Error(`${main} is missing: build the worker with \`${build.command}\``);
   });

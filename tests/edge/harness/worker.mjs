@@ -5,10 +5,13 @@ import { createTestHarness } from "wrangler";
 import { OFFLINE } from "./offline.mjs";
 import { workerConfig } from "./worker-config.mjs";
 
-/** @param {string} origin the URL that the worker sends its misses to */
-export async function startWorker(origin) {
+/**
+ * @param {string} origin the URL that the worker sends its misses to
+ * @param {string} [folder] a build of the worker in place of the repository's
+ */
+export async function startWorker(origin, folder) {
   Object.assign(process.env, OFFLINE);
-  const server = createTestHarness({ workers: [{ config: await workerConfig(origin) }] });
+  const server = createTestHarness({ workers: [{ config: await workerConfig(origin, folder) }] });
   await server.listen();
 
   async function fetch(target, { client = "192.0.2.1", headers, ...init } = {}) {
