@@ -175,7 +175,7 @@ fn headers<F: Fields + ?Sized>(
 ) -> Vec<(String, String)> {
     let mut fields = Written(Vec::new());
     let silent: [(&str, &str); 0] = [];
-    respond::browser(&mut fields, plan, 200, &silent);
+    respond::browser(&mut fields, plan, request, 200, &silent);
     match plan.cache {
         Err(_) => respond::cache_status(&mut fields, &respond::bypassed(plan, Some(200))),
         Ok(rule) => {

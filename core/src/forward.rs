@@ -1,6 +1,8 @@
 //! Which fields travel on (RFC 9110 §7.6.1) and which are stored (RFC 9111 §3.1, §3.2).
 
-use crate::headers::{Fields, list};
+use alloc::boxed::Box;
+
+use crate::headers::{Fields, ResponseDirectives, list};
 
 /// Whether a field belongs to one connection and never travels on: those that RFC 9110
 /// §7.6.1 lists. Fields named by Connection are besides: see [`connection_options`].
@@ -64,6 +66,16 @@ pub fn is_never_stored(name: &str) -> bool {
                 | "age"
                 | "x-cache"
         )
+}
+
+/// Whether a field is stored with an answer that says `directives`. What `no-cache="…"` names
+/// may not be reused unconfirmed (RFC 9111 §5.2.2.4), what `private="…"` names not shared
+/// (§5.2.2.7): neither is worth keeping.
+pub fn is_stored(name: &str, directives: &ResponseDirectives) -> bool {
+    let named = |fields: &[Box<str>]| fields.iter().any(|field| **field == *name);
+    !is_never_stored(name)
+        && !named(&directives.no_cache_fields)
+        && !named(&directives.private_fields)
 }
 
 /// Whether a field describes the content of the answer it stands in, so that a 304, which has

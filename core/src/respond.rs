@@ -10,7 +10,9 @@ use crate::headers::rate_limit::{RateLimit, RateLimitPolicy};
 use crate::headers::{Fields, FieldsMut, ResponseDirectives};
 use crate::policy::{Plan, Tier};
 use crate::rate::{Admission, Limit};
+use crate::request::Request;
 use crate::reuse::ForwardReason;
+use crate::rule::Risk;
 use crate::store::Store;
 use crate::time::{Timestamp, ceil_secs};
 
@@ -65,9 +67,13 @@ pub fn age(fields: &mut impl FieldsMut, age: Duration) {
 /// Tells browsers what the policy says, for answers that our word may cover: never in
 /// place of the origin's `no-store` or `private`, nor on errors, nor beside a cookie, which
 /// is for one client. `origin` is the head that the answer came with.
-pub fn browser(
+///
+/// What a client got for its credential is called `private` where the policy says `public`,
+/// unless the origin allows to share it (RFC 9111 §3.5): caches behind us would share it.
+pub fn browser<F: Fields + ?Sized>(
     fields: &mut impl FieldsMut,
     plan: &Plan<'_>,
+    request: &Request<'_, F>,
     status: u16,
     origin: &(impl Fields + ?Sized),
 ) {
@@ -78,14 +84,21 @@ pub fn browser(
         || said.private
         || !said.private_fields.is_empty()
         || origin.first("set-cookie").is_some();
-    if covered && !protected {
-        fields.set("cache-control", &rule.cache_control);
-        // Expires would say something else to those who read it first.
-        fields.remove("expires");
-        match ResponseDirectives::parse([rule.cache_control.as_bytes()].into_iter()).no_store {
-            true => fields.set("pragma", "no-cache"),
-            false => fields.remove("pragma"),
-        }
+    if !covered || protected {
+        return;
+    }
+    let may_be_shared = request.authorization.is_none()
+        || said.allows_sharing()
+        || plan.cache.is_ok_and(|rule| rule.ignores(Risk::Authorization));
+    match rule.cache_control.strip_prefix("public") {
+        Some(rest) if !may_be_shared => fields.set("cache-control", &format!("private{rest}")),
+        _ => fields.set("cache-control", &rule.cache_control),
+    }
+    // Expires would say something else to those who read it first.
+    fields.remove("expires");
+    match ResponseDirectives::parse([rule.cache_control.as_bytes()].into_iter()).no_store {
+        true => fields.set("pragma", "no-cache"),
+        false => fields.remove("pragma"),
     }
 }
 
@@ -112,8 +125,8 @@ pub fn rate_limit(fields: &mut impl FieldsMut, limit: &Limit, admission: &Admiss
 pub struct Problem {
     /// The status code.
     pub status: u16,
-    /// A sentence for people.
-    pub title: &'static str,
+    /// Why, in a word for logs and Cache-Status.
+    pub reason: &'static str,
     /// What happened this time.
     pub detail: String,
     /// Seconds to wait, for 429 and 503.
@@ -121,30 +134,67 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// 400 for a request that cannot be understood.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(400, "bad-request", detail)
+    }
+
+    /// 404 where the policy has no place to ask.
+    pub fn no_route(detail: impl Into<String>) -> Self {
+        Self::new(404, "no-route", detail)
+    }
+
     /// The 429 of R7.
     pub fn too_many_requests(retry_after: Duration) -> Self {
         let seconds = ceil_secs(retry_after);
         let unit = if seconds == 1 { "second" } else { "seconds" };
-        Self {
-            status: 429,
-            title: "Too many requests",
-            detail: format!("Try again in {seconds} {unit}."),
-            retry_after: Some(seconds),
-        }
+        let detail = format!("Try again in {seconds} {unit}.");
+        let problem = Self::new(429, "rate-limited", detail);
+        Self { retry_after: Some(seconds), ..problem }
     }
 
-    /// The 504 for a request that allows a stored answer alone (RFC 9111 §5.2.1.7).
+    /// 502: upstream cannot be reached, or what it says is no answer.
+    pub fn upstream_failed(detail: impl Into<String>) -> Self {
+        Self::new(502, "upstream-failed", detail)
+    }
+
+    /// 504: upstream does not answer in time.
+    pub fn upstream_silent(detail: impl Into<String>) -> Self {
+        Self::new(504, "upstream-silent", detail)
+    }
+
+    /// 504 where upstream fails and the stored answer may not serve without its word
+    /// (RFC 9111 §5.2.2.2).
+    pub fn must_revalidate() -> Self {
+        let detail = "The origin does not answer, and its stored answer may not serve unconfirmed.";
+        Self::new(504, "must-revalidate", detail)
+    }
+
+    /// 504 for a request that allows a stored answer alone (RFC 9111 §5.2.1.7).
     pub fn not_in_cache() -> Self {
-        Self::new(
-            504,
-            "Not in the cache",
-            "The request allows only a stored answer, and none may serve.",
-        )
+        let detail = "The request allows only a stored answer, and none may serve.";
+        Self::new(504, "only-if-cached", detail)
     }
 
-    /// Any other.
-    pub fn new(status: u16, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, title, detail: detail.into(), retry_after: None }
+    /// 500: something here is set up wrong.
+    pub fn misconfigured(detail: impl Into<String>) -> Self {
+        Self::new(500, "misconfigured", detail)
+    }
+
+    fn new(status: u16, reason: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, reason, detail: detail.into(), retry_after: None }
+    }
+
+    /// What the status means (RFC 9457 §3.1.3).
+    pub const fn title(&self) -> &'static str {
+        match self.status {
+            400 => "Bad request",
+            404 => "Not found",
+            429 => "Too many requests",
+            502 => "Bad gateway",
+            504 => "Gateway timeout",
+            _ => "Internal error",
+        }
     }
 
     /// The media type of the body.
@@ -155,7 +205,7 @@ impl Problem {
     pub fn body(&self) -> String {
         let mut body = format!(
             r#"{{"type":"about:blank","title":{title},"status":{status},"detail":{detail},"error":{title}"#,
-            title = serde_json::Value::from(self.title),
+            title = serde_json::Value::from(self.title()),
             status = self.status,
             detail = serde_json::Value::from(self.detail.as_str()),
         );
@@ -173,18 +223,10 @@ impl Problem {
         fields.set("cache-control", "no-store");
         let outcome = Outcome::Generated;
         let name = tier.cache_name();
-        cache_status(fields, &CacheStatus { cache: name, outcome, key: None, detail: self.word() });
-    }
-
-    const fn word(&self) -> Option<&'static str> {
-        match self.status {
-            400 => Some("bad-request"),
-            404 => Some("no-route"),
-            429 => Some("rate-limited"),
-            502 => Some("upstream-failed"),
-            504 => Some("upstream-silent"),
-            _ => None,
-        }
+        cache_status(
+            fields,
+            &CacheStatus { cache: name, outcome, key: None, detail: Some(self.reason) },
+        );
     }
 }
 
@@ -197,7 +239,6 @@ mod tests {
         use crate::host::{Host, Scheme};
         use crate::method::Method;
         use crate::policy::Policy;
-        use crate::request::Request;
         use crate::target::Target;
 
         struct CacheControl(Option<String>);
@@ -222,7 +263,7 @@ mod tests {
         let plan = policy.plan(Tier::Edge, &request);
         let told = |status, origin: &[(&str, &str)]| {
             let mut fields = CacheControl(None);
-            browser(&mut fields, &plan, status, origin);
+            browser(&mut fields, &plan, &request, status, origin);
             fields.0
         };
         assert_eq!(told(200, &[("cache-control", "max-age=1")]).unwrap(), "public, max-age=60");
@@ -235,6 +276,16 @@ mod tests {
         ] {
             assert_eq!(told(200, &[protecting]), None, "{protecting:?}");
         }
+
+        let with_credential = [("authorization", "Bearer a")];
+        let request = Request::read(Method::Get, Scheme::Https, &host, &target, &with_credential);
+        let told = |origin: &[(&str, &str)]| {
+            let mut fields = CacheControl(None);
+            browser(&mut fields, &plan, &request, 200, origin);
+            fields.0.unwrap()
+        };
+        assert_eq!(told(&[]), "private, max-age=60");
+        assert_eq!(told(&[("cache-control", "public, max-age=1")]), "public, max-age=60");
     }
 
     #[test]
@@ -248,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_detail_cannot_break_out_of_the_body() {
-        let problem = Problem::new(502, "Bad gateway", "x\",\"a\":\"\n");
+        let problem = Problem::upstream_failed("x\",\"a\":\"\n");
         let body: serde_json::Value = serde_json::from_str(&problem.body()).unwrap();
         assert_eq!(body["detail"], "x\",\"a\":\"\n");
         assert_eq!(body.get("a"), None);

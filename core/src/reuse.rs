@@ -211,6 +211,9 @@ impl<A: Answer + ?Sized> Answer for Arc<A> {
     }
 }
 
+/// The word for a stale answer that serves because the origin failed.
+pub const STALE_IF_ERROR: &str = "stale-if-error";
+
 /// Whether a stale answer may serve now that the origin has failed: with 500, 502, 503 or
 /// 504, or by not answering at all (RFC 5861 §4).
 pub fn serves_on_error(stored: &Stored, now: Timestamp) -> bool {

@@ -140,8 +140,6 @@ fn forbidden<F: Fields + ?Sized>(
     // The qualified form allows to store the rest (§5.2.2.7), which is not worth the risk.
     let private = directives.private || !directives.private_fields.is_empty();
     let credential_shows = request.authorization.is_some() && !rule.key.identity;
-    let shareable =
-        directives.public || directives.must_revalidate || directives.s_maxage.is_some();
     let reasons = [
         (response.status == 206 && response.content_range.is_none(), NotStored::Partial),
         (response.status < 200 || response.status == 304, NotStored::Status),
@@ -149,7 +147,10 @@ fn forbidden<F: Fields + ?Sized>(
         (no_store && !ignores(Risk::NoStore), NotStored::NoStore),
         (honoured && request.directives.no_store, NotStored::RequestNoStore),
         (private && !ignores(Risk::Private), NotStored::Private),
-        (credential_shows && !shareable && !ignores(Risk::Authorization), NotStored::Authorization),
+        (
+            credential_shows && !directives.allows_sharing() && !ignores(Risk::Authorization),
+            NotStored::Authorization,
+        ),
         (response.sets_cookie && !ignores(Risk::SetCookie), NotStored::SetCookie),
         (response.vary == Vary::Anything, NotStored::VaryAnything),
     ];

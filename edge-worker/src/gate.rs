@@ -81,11 +81,7 @@ impl Gate {
                 passage.revalidate(rule, answer, &place, why).await
             }
             Reuse::Forward { fallback, why } => passage.forward(rule, fallback, &place, why).await,
-            Reuse::Unsatisfiable => Err(passage.refuse(Problem::new(
-                504,
-                "Not in the cache",
-                "The request allows only a stored answer, and there is none that may serve.",
-            ))),
+            Reuse::Unsatisfiable => Err(passage.refuse(Problem::not_in_cache())),
         }
     }
 
@@ -93,10 +89,7 @@ impl Gate {
     fn own(&self, address: &Address<'_>) -> Answer {
         match address.target.path() {
             health::PATH => health::answer(self.policy).map_err(|_| Stop::Broken("health")),
-            _ => Err(Stop::Refused(
-                Problem::new(404, "Not found", "No such page of Tidegate."),
-                None,
-            )),
+            _ => Err(Stop::Refused(Problem::no_route("No such page of Tidegate."), None)),
         }
     }
 

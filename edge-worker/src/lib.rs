@@ -80,11 +80,11 @@ async fn through_the_gate(
 
 fn misconfigured(error: &worker::Error) -> Problem {
     console_error!("tidegate: {error}");
-    Problem::new(500, "Not configured", "This Worker does not know its origin.")
+    Problem::misconfigured("This Worker does not know its origin.")
 }
 
 fn unreachable(error: &origin::Unreachable) -> Problem {
     console_error!("tidegate: the origin does not answer: {error}");
     // What the platform says of it names hosts and ports: that is for the log.
-    Problem::new(502, "Bad gateway", "The origin does not answer.")
+    Problem::upstream_failed("The origin does not answer.")
 }

@@ -177,7 +177,6 @@ impl Gate {
 
 /// Scheme, host and target of a request, or the 400 for one that has none.
 fn read_target(parts: &Parts, scheme: Scheme) -> Result<(Host<'_>, Target<'_>), Problem> {
-    let bad = |detail: String| Problem::new(400, "Bad request", detail);
     // An absolute target names the host itself (RFC 9112 §3.2.2).
     let host = match parts.uri.authority() {
         Some(authority) => authority.as_str(),
@@ -187,8 +186,9 @@ fn read_target(parts: &Parts, scheme: Scheme) -> Result<(Host<'_>, Target<'_>), 
             only.and_then(|line| line.to_str().ok()).unwrap_or_default()
         }
     };
-    let host = Host::parse(host, scheme).map_err(|error| bad(error.to_string()))?;
+    let host =
+        Host::parse(host, scheme).map_err(|error| Problem::bad_request(error.to_string()))?;
     let text = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    let target = Target::parse(text).map_err(|error| bad(error.to_string()))?;
+    let target = Target::parse(text).map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok((host, target))
 }

@@ -51,14 +51,6 @@ impl UpstreamError {
             Self::Broken => "The origin server broke off its answer.",
         }
     }
-
-    /// The status to answer with.
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::Silent => 504,
-            Self::Unreachable | Self::Broken => 502,
-        }
-    }
 }
 
 /// What is asked of an upstream.

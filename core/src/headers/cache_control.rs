@@ -98,6 +98,12 @@ impl ResponseDirectives {
         }
     }
 
+    /// Whether the origin allows what one client got for its credential to serve others
+    /// (RFC 9111 §3.5).
+    pub fn allows_sharing(&self) -> bool {
+        self.public || self.must_revalidate || self.s_maxage.is_some()
+    }
+
     /// Whether the origin forbids a shared cache to serve this answer stale without
     /// asking (RFC 9111 §4.2.4: no-cache, must-revalidate, proxy-revalidate, s-maxage).
     pub fn forbids_stale(&self) -> bool {

@@ -49,9 +49,9 @@ impl Ttl {
         Self(i64::try_from(left.as_secs()).unwrap_or(i64::MAX))
     }
 
-    /// Stale for `past`, in whole seconds.
+    /// Stale for `past`, in whole seconds and at least one: what is stale never looks fresh.
     pub fn stale(past: Duration) -> Self {
-        Self(-Self::fresh(past).0)
+        Self(-Self::fresh(past).0.max(1))
     }
 }
 

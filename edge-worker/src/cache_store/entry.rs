@@ -3,9 +3,9 @@
 
 use core::str;
 
-use tidegate_core::forward::is_never_stored;
+use tidegate_core::forward::is_stored;
 use tidegate_core::headers::vary::VariantSignature;
-use tidegate_core::headers::{Fields, Vary};
+use tidegate_core::headers::{Fields, ResponseDirectives, Vary};
 use tidegate_core::reuse::Answer;
 use tidegate_core::{Stored, Timestamp};
 use worker::web_sys;
@@ -78,13 +78,14 @@ pub(crate) fn head(
 ) -> Edits {
     let mut head = Edits::default();
     // Other codings, and other spellings of these, the platform leaves alone.
+    let directives = ResponseDirectives::parse(fields.lines_of("cache-control"));
     let is_coded = matches!(fields.first("content-encoding"), Some(b"gzip" | b"br"));
     for (name, value) in fields.lines() {
         let Ok(value) = str::from_utf8(value) else { continue };
         match name {
             "content-encoding" | "content-length" if is_coded => {}
             "etag" if is_coded && !value.starts_with("W/") => head.add(name, &format!("W/{value}")),
-            _ if is_never_stored(name)
+            _ if !is_stored(name, &directives)
                 || connection::ends(fields, name)
                 || name.starts_with("tidegate-") => {}
             _ if is_the_caches(name) => head.add(&format!("{KEPT}{name}"), value),

@@ -86,7 +86,7 @@ impl Passage<'_> {
 
     /// The fields that every answer takes along; `fields` are those it had.
     fn finish(&self, head: &mut Edits, code: u16, fields: &impl Fields, status: &CacheStatus<'_>) {
-        respond::browser(head, &self.plan, code, fields);
+        respond::browser(head, &self.plan, &self.asked, code, fields);
         respond::cache_status(head, status);
         if let Some((limit, admission)) = &self.allowance {
             respond::rate_limit(head, limit, admission);

@@ -5,7 +5,7 @@ use tidegate_core::forward::{is_kept_on_update, is_unkeyed_override};
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::headers::{Fields, FieldsMut, Vary};
 use tidegate_core::refresh::refresh;
-use tidegate_core::reuse::ForwardReason;
+use tidegate_core::reuse::{ForwardReason, STALE_IF_ERROR};
 use tidegate_core::store::{NotStored, renew, store};
 use tidegate_core::{CacheRule, Exchange, Refresh, Response, Store, Stored, Tier, respond};
 use worker::web_sys;
@@ -74,7 +74,7 @@ impl Passage<'_> {
             discard(&answer.response);
         }
         let staleness = entry.stored.staleness(clock::now());
-        self.serve(entry, Ttl::stale(staleness), Some("stale-if-error"))
+        self.serve(entry, Ttl::stale(staleness), Some(STALE_IF_ERROR))
     }
 
     /// Serves the origin's answer in place of the stored one.
@@ -224,13 +224,11 @@ fn put_validators(fields: &mut Edits, stored: &Head) {
     }
 }
 
-/// The stored fields, those of a 304 in place of their namesakes (RFC 9111 §3.2). An ETag that
-/// became weak when the body was decoded stays so.
+/// The stored fields, those of a 304 in place of their namesakes (RFC 9111 §3.2).
 fn merge<'a>(stored: &'a Head, update: &'a Head) -> Vec<(&'a str, &'a [u8])> {
-    let is_weak = stored.text("etag").is_some_and(|etag| etag.starts_with("W/"));
-    let stays = |name: &str| is_kept_on_update(name) || (is_weak && name == "etag");
-    let old = stored.lines().filter(|(name, _)| stays(name) || update.first(name).is_none());
-    old.chain(update.lines().filter(|(name, _)| !stays(name))).collect()
+    let stays = |name: &str| is_kept_on_update(name) || update.first(name).is_none();
+    let old = stored.lines().filter(|(name, _)| stays(name));
+    old.chain(update.lines().filter(|(name, _)| !is_kept_on_update(name))).collect()
 }
 
 #[cfg(test)]
@@ -256,7 +254,7 @@ mod tests {
         let update = "content-type:text/html\ncontent-length:0\nx-a:3\nx-c:1";
         assert_eq!(
             merged(stored, update),
-            ["content-type:text/css", "content-length:5", "x-b:1", "x-a:3", "x-c:1"]
+            ["content-length:5", "x-b:1", "content-type:text/html", "x-a:3", "x-c:1"]
         );
     }
 

@@ -40,9 +40,7 @@ impl<'a> Address<'a> {
     /// The address in a request's URL. A target that no server should see is refused.
     pub(super) fn of(head: &'a RequestHead) -> Result<Self, Stop> {
         let url = Url::split(head.url()).ok_or(Stop::Broken("unknown-url"))?;
-        let bad = |what: &dyn ToString| {
-            Stop::Refused(Problem::new(400, "Bad request", what.to_string()), None)
-        };
+        let bad = |what: &dyn ToString| Stop::Refused(Problem::bad_request(what.to_string()), None);
         Ok(Self {
             scheme: url.scheme,
             host: Host::parse(url.authority, url.scheme).map_err(|error| bad(&error))?,

@@ -136,7 +136,7 @@ pub(super) fn finish(
     origin: &http::HeaderMap,
 ) {
     let status = response.status().as_u16();
-    respond::browser(response.headers_mut(), &passage.plan, status, origin);
+    respond::browser(response.headers_mut(), &passage.plan, passage.asked, status, origin);
 }
 
 /// An answer of our own that says what went wrong.

@@ -8,6 +8,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
+use tidegate_core::headers::ResponseDirectives;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::headers::range::ContentRange;
 use tidegate_core::invalidate::{Resource, invalidated};
@@ -15,11 +16,11 @@ use tidegate_core::partial::may_combine;
 use tidegate_core::policy::Upstream;
 use tidegate_core::refresh::refresh;
 use tidegate_core::respond::Problem;
-use tidegate_core::reuse::ForwardReason;
+use tidegate_core::reuse::{ForwardReason, STALE_IF_ERROR};
 use tidegate_core::store::{renew, store};
 use tidegate_core::{
-    CacheKey, CacheRule, Exchange, Method, Refresh, Request, Response as Answered, Store, Tier,
-    Timestamp, forward, respond,
+    CacheKey, CacheRule, Exchange, Fields, Method, Refresh, Request, Response as Answered, Store,
+    Tier, Timestamp, forward, respond,
 };
 
 use super::{Gate, Passage, SCHEME, Shared, answer, read_target};
@@ -196,6 +197,11 @@ impl Fetch<'_> {
                 self.compare_with_head(known, &response, &asked);
                 self.keep(Fetched::from(response), &asked)
             }
+            (_, Err(_), Known::Fallback(stale) | Known::ToConfirm(stale))
+                if stale.stored.forbids_stale =>
+            {
+                answer::problem(&Problem::must_revalidate())
+            }
             (_, Err(error), _) => unanswered(error),
         }
     }
@@ -276,7 +282,7 @@ impl Fetch<'_> {
         if let Store::Keep { stored, .. } =
             renew(self.rule, self.passage.asked, &answered, &asked.exchange)
         {
-            let answer = known.renewed(stored, head, asked.began);
+            let answer = known.renewed(stored, storable(head), asked.began);
             self.shared.answers.put(self.key.clone(), answer, now);
         }
     }
@@ -296,7 +302,10 @@ impl Fetch<'_> {
         respond::age(response.headers_mut(), answer.stored.age(now));
         self.say(&mut response, 304, &decision, &asked.exchange);
         match decision {
-            Store::Keep { .. } => self.shared.answers.put(self.key, answer, now),
+            Store::Keep { .. } => {
+                let answer = Answer { head: storable(answer.head), ..answer };
+                self.shared.answers.put(self.key, answer, now);
+            }
             Store::Skip(_) => self.shared.answers.remove(&self.key),
         }
         response
@@ -306,7 +315,7 @@ impl Fetch<'_> {
     fn serve_stale(self, stale: &Answer, now: Timestamp) -> Response<Body> {
         let ttl = Ttl::stale(stale.stored.staleness(now));
         let age = stale.stored.age(now);
-        answer::from_store(self.passage, stale, age, ttl, Some("upstream-failed"), now)
+        answer::from_store(self.passage, stale, age, ttl, Some(STALE_IF_ERROR), now)
     }
 
     /// Says in Cache-Status what happened.
@@ -429,8 +438,12 @@ fn record(
 
 /// A head without what is never stored (RFC 9111 §3.1).
 fn storable(mut head: HeaderMap) -> HeaderMap {
-    let never: Vec<HeaderName> =
-        head.keys().filter(|name| forward::is_never_stored(name.as_str())).cloned().collect();
+    let directives = ResponseDirectives::parse(head.lines_of("cache-control"));
+    let never: Vec<HeaderName> = head
+        .keys()
+        .filter(|name| !forward::is_stored(name.as_str(), &directives))
+        .cloned()
+        .collect();
     for name in never {
         head.remove(name);
     }
@@ -456,10 +469,14 @@ fn no_route(passage: &Passage<'_>) -> Response<Body> {
         Some(route) => format!("The route `{}` names no upstream.", route.name),
         None => format!("No route of the policy matches {path}."),
     };
-    answer::problem(&Problem::new(404, "Not found", detail))
+    answer::problem(&Problem::no_route(detail))
 }
 
 fn unanswered(error: UpstreamError) -> Response<Body> {
-    let title = if error.status() == 504 { "Gateway timeout" } else { "Bad gateway" };
-    answer::problem(&Problem::new(error.status(), title, error.explain()))
+    answer::problem(&match error {
+        UpstreamError::Silent => Problem::upstream_silent(error.explain()),
+        UpstreamError::Unreachable | UpstreamError::Broken => {
+            Problem::upstream_failed(error.explain())
+        }
+    })
 }

@@ -38,9 +38,9 @@ pub(super) fn documentation_worker(workspace: &Workspace) -> Result<()> {
 pub(super) fn tests(workspace: &Workspace) -> Result<TestRun> {
     let nextest = run::answer("cargo-nextest", &["nextest", "--version"]).is_some();
     let mut command = if nextest {
-        cargo(workspace, &["nextest", "run", "--no-fail-fast", "--no-tests=pass"])
+        cargo(workspace, &["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass"])
     } else {
-        cargo(workspace, &["test", "--no-fail-fast", "--lib", "--bins", "--tests"])
+        cargo(workspace, &["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"])
     };
     point_at_programs(workspace, &mut command);
     let heard = run::shown_and_kept(command)?;
