@@ -2,10 +2,12 @@
 //! that Tidegate reads or writes.
 
 pub mod cache_control;
+pub mod cache_groups;
 pub mod cache_status;
 pub mod etag;
 pub mod http_date;
 pub mod list;
+pub mod no_vary_search;
 pub mod range;
 pub mod rate_limit;
 pub mod structured;

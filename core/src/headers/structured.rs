@@ -1,16 +1,21 @@
-//! Dictionaries of structured fields (RFC 9651 §3.2, §4.2.2), as far as caches need their
-//! values: integers and booleans. Everything else is checked by the letter, since one error
-//! voids a field whole, but not kept.
+//! Lists and dictionaries of structured fields (RFC 9651 §3.1, §3.2), as far as caches need
+//! their values: integers, booleans and strings. Everything else is checked by the letter,
+//! since one error voids a field whole, but not kept.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The value of a dictionary member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The value of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// An Integer (§3.3.1).
     Integer(i64),
     /// A Boolean (§3.3.6), or a key alone.
     Boolean(bool),
+    /// A String (§3.3.3).
+    String(String),
+    /// An Inner List (§3.1.1) of Strings and nothing else.
+    Strings(Vec<String>),
     /// Another type.
     Other,
 }
@@ -32,16 +37,19 @@ pub fn dictionary(text: &[u8]) -> Option<Vec<(&str, Value)>> {
         };
         members.retain(|(other, _)| *other != key);
         members.push((key, value));
-        parser.skip(b" \t");
-        if parser.rest.is_empty() {
-            break;
-        }
-        if !parser.eat(b',') {
-            return None;
-        }
-        parser.skip(b" \t");
-        // A comma at the end is an error.
-        parser.rest.first()?;
+        parser.separator()?;
+    }
+    Some(members)
+}
+
+/// Reads a list; `None` when it breaks the grammar anywhere. Linear in the length.
+pub fn list(text: &[u8]) -> Option<Vec<Value>> {
+    let mut parser = Parser { rest: text };
+    let mut members = Vec::new();
+    parser.skip(b" ");
+    while !parser.rest.is_empty() {
+        members.push(parser.item_or_inner_list()?);
+        parser.separator()?;
     }
     Some(members)
 }
@@ -55,6 +63,20 @@ impl<'a> Parser<'a> {
         while self.rest.first().is_some_and(|b| bytes.contains(b)) {
             self.rest = &self.rest[1..];
         }
+    }
+
+    /// What stands between two members, or white space at the end.
+    fn separator(&mut self) -> Option<()> {
+        self.skip(b" \t");
+        if self.rest.is_empty() {
+            return Some(());
+        }
+        if !self.eat(b',') {
+            return None;
+        }
+        self.skip(b" \t");
+        // A comma at the end is an error.
+        self.rest.first().map(|_| ())
     }
 
     fn eat(&mut self, byte: u8) -> bool {
@@ -84,17 +106,22 @@ impl<'a> Parser<'a> {
         if !self.eat(b'(') {
             return self.item();
         }
+        let mut items = Vec::new();
         loop {
             self.skip(b" ");
             if self.eat(b')') {
                 break;
             }
-            self.item()?;
+            items.push(self.item()?);
             // Items are set apart by spaces.
             self.rest.first().filter(|b| matches!(b, b' ' | b')'))?;
         }
         self.parameters()?;
-        Some(Value::Other)
+        let strings = items.into_iter().map(|item| match item {
+            Value::String(text) => Some(text),
+            _ => None,
+        });
+        Some(strings.collect::<Option<_>>().map_or(Value::Other, Value::Strings))
     }
 
     /// §4.2.3
@@ -149,13 +176,19 @@ impl<'a> Parser<'a> {
     /// §4.2.5
     fn string(&mut self) -> Option<Value> {
         self.eat(b'"');
+        let mut string = String::new();
         loop {
-            self.take_while(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\');
+            let plain = self.take_while(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\');
+            string.push_str(core::str::from_utf8(plain).ok()?);
             if self.eat(b'"') {
-                return Some(Value::Other);
+                return Some(Value::String(string));
             }
-            if !self.eat(b'\\') || !(self.eat(b'"') || self.eat(b'\\')) {
-                return None;
+            match self.rest {
+                [b'\\', escaped @ (b'"' | b'\\'), rest @ ..] => {
+                    string.push(char::from(*escaped));
+                    self.rest = rest;
+                }
+                _ => return None,
             }
         }
     }
@@ -225,7 +258,7 @@ impl<'a> Parser<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Value::{Boolean, Integer, Other};
+    use Value::{Boolean, Integer, Other, Strings};
 
     #[test]
     fn the_examples_of_the_rfc_are_read() {
@@ -255,9 +288,16 @@ mod tests {
                 sfv::ListEntry::Item(item) => match &item.bare_item {
                     sfv::BareItem::Integer(n) => Integer(i64::from(*n)),
                     sfv::BareItem::Boolean(b) => Boolean(*b),
+                    sfv::BareItem::String(text) => Value::String(text.as_str().into()),
                     _ => Other,
                 },
-                sfv::ListEntry::InnerList(_) => Other,
+                sfv::ListEntry::InnerList(list) => {
+                    let strings = list.items.iter().map(|item| match &item.bare_item {
+                        sfv::BareItem::String(text) => Some(text.as_str().into()),
+                        _ => None,
+                    });
+                    strings.collect::<Option<_>>().map_or(Other, Strings)
+                }
             };
             let mut members: Vec<(alloc::string::String, Value)> =
                 dictionary.iter().map(|(key, entry)| (key.as_str().into(), value(entry))).collect();

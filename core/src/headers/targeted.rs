@@ -77,7 +77,7 @@ fn structured(text: &[u8]) -> Option<ResponseDirectives> {
         let flag = value == Value::Boolean(true);
         let seconds = match value {
             Value::Integer(seconds) => u64::try_from(seconds).ok(),
-            Value::Boolean(_) | Value::Other => None,
+            _ => None,
         };
         let seconds = seconds.map(|n| n.min(u64::from(DELTA_SECONDS_MAX)) as u32);
         match key {
