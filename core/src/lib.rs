@@ -15,6 +15,54 @@
 //!
 //! Time is an argument ([`Timestamp`]). State goes in, new state comes out, the shell keeps it.
 //! Every "no" is an enum whose words logs, `Cache-Status` and `explain` share.
+//!
+//! # One request
+//!
+//! ```
+//! use std::time::Duration;
+//! use tidegate_core::{
+//!     CacheKey, Exchange, Host, Identity, Lookup, Method, Policy, Request, Response, Reuse,
+//!     Scheme, Store, Target, Tier, Timestamp, reuse::reuse, store::store,
+//! };
+//!
+//! // A policy: the canonical JSON, or `document::read` for `tidegate.toml` (feature `toml`).
+//! let policy = Policy::from_json(
+//!     r#"{"schema":1,"routes":[{"name":"list","pattern":"/api/v1/plugins",
+//!         "origin":{"mode":"default","ttl":300000,"client_directives":"ignore"}}]}"#,
+//! )?;
+//!
+//! // The facts of a request, read once.
+//! let host = Host::parse("shop.example", Scheme::Https)?;
+//! let target = Target::parse("/api/v1/plugins?page=2")?;
+//! let fields = [("accept", "application/json")];
+//! let request = Request::read(Method::Get, Scheme::Https, &host, &target, &fields);
+//!
+//! // Which route is this, and may its answer come from a cache?
+//! let plan = policy.plan(Tier::Origin, &request);
+//! let rule = plan.cache.expect("the route caches on this tier");
+//! let key = CacheKey::of(&rule.key, &request, &Identity::Anonymous);
+//! assert_eq!(key.to_string(), "https://shop.example/api/v1/plugins?page=2");
+//!
+//! // Nothing is stored yet, so the origin is asked.
+//! let now = Timestamp::from_secs(1_795_000_000);
+//! assert!(matches!(reuse(rule, &request, Lookup::<Stored>::Nothing, now), Reuse::Forward { .. }));
+//!
+//! // Its answer says nothing of caching: the policy's five minutes count.
+//! let answer = [("content-type", "application/json"), ("etag", "\"1\"")];
+//! let exchange = Exchange { requested_at: now, received_at: now };
+//! let response = Response::read(Tier::Origin, 200, &answer, now);
+//! let Store::Keep { stored, .. } = store(rule, &request, &response, &exchange) else {
+//!     panic!("nothing forbids to keep it");
+//! };
+//!
+//! // Four minutes later it serves; a minute after that the origin is asked to confirm it.
+//! let later = |minutes: u64| now + Duration::from_secs(60 * minutes);
+//! let decide = |at| reuse(rule, &request, Lookup::Found(stored), at);
+//! assert!(matches!(decide(later(4)), Reuse::Serve { ttl, .. } if ttl == Duration::from_secs(60)));
+//! assert!(matches!(decide(later(5)), Reuse::Revalidate { .. }));
+//! # use tidegate_core::Stored;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 
