@@ -15,16 +15,26 @@
 //! assert!(policy.is_ok());
 //! ```
 
+mod browser;
+mod caching;
+mod declare;
 mod decode;
 pub mod diagnostic;
 mod environment;
+mod fields;
+mod reference;
 mod resolve;
+mod schema;
 mod sections;
+mod shape;
 mod spelling;
+mod values;
 
 use toml::de::DeTable;
 
 pub use diagnostic::{Diagnostic, Report};
+pub use reference::reference;
+pub use schema::schema;
 
 use crate::policy::Policy;
 use decode::{Context, Decode};

@@ -187,6 +187,7 @@ fn headers<F: Fields + ?Sized>(
             respond::cache_status(&mut fields, &status);
         }
     }
+    respond::headers(&mut fields, plan.headers());
     for limit in plan.limits() {
         respond::rate_limit(&mut fields, limit, &Admission::decide(limit, None, now));
     }
@@ -198,8 +199,12 @@ struct Written(Vec<(String, String)>);
 
 impl FieldsMut for Written {
     fn set(&mut self, name: &'static str, value: &str) {
-        self.remove(name);
-        self.append(name, value);
+        self.set_named(name, value);
+    }
+
+    fn set_named(&mut self, name: &str, value: &str) {
+        self.0.retain(|(other, _)| other != name);
+        self.0.push((name.to_owned(), value.to_owned()));
     }
 
     fn append(&mut self, name: &'static str, value: &str) {

@@ -40,6 +40,8 @@ pub trait Fields {
 pub trait FieldsMut {
     /// Puts one line in place of all lines named `name` (in lower case).
     fn set(&mut self, name: &'static str, value: &str);
+    /// The same for a name that only the policy knows.
+    fn set_named(&mut self, name: &str, value: &str);
     /// Adds one line behind those named `name`.
     fn append(&mut self, name: &'static str, value: &str);
     /// Takes all lines named `name` away.

@@ -28,6 +28,14 @@ impl FieldsMut for HeaderMap {
         }
     }
 
+    fn set_named(&mut self, name: &str, value: &str) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
+        {
+            self.insert(name, value);
+        }
+    }
+
     fn append(&mut self, name: &'static str, value: &str) {
         if let Ok(value) = HeaderValue::from_str(value) {
             HeaderMap::append(self, HeaderName::from_static(name), value);

@@ -5,12 +5,26 @@ use alloc::vec::Vec;
 
 use crate::headers::Fields;
 use crate::host::{Host, Scheme};
+use crate::identity::Identity;
+use crate::method::Method;
+use crate::policy::Plan;
 use crate::request::Request;
 use crate::target::Target;
 
 /// A resource whose stored answers, all of them, are no longer good.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Resource(String);
+
+/// A name under which stored answers are invalidated together: `team:42`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tag(pub String);
+
+impl Tag {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl Resource {
     /// The resource that a request is for.
@@ -37,8 +51,7 @@ pub fn invalidated<F: Fields + ?Sized>(
     status: u16,
     answer: &(impl Fields + ?Sized),
 ) -> Vec<Resource> {
-    // §4.4: a non-error status code is one in the 2xx or 3xx classes.
-    if request.method.is_safe() || !(200..400).contains(&status) {
+    if !invalidates(request.method, status) {
         return Vec::new();
     }
     let mut resources = alloc::vec![Resource::of(request)];
@@ -48,6 +61,25 @@ pub fn invalidated<F: Fields + ?Sized>(
     }
     resources.dedup();
     resources
+}
+
+/// The tags that an unsafe request with this answer invalidates, by the word of its route (C4):
+/// what a write changes beyond its own resource.
+pub fn tags<F: Fields + ?Sized>(
+    plan: &Plan<'_>,
+    request: &Request<'_, F>,
+    who: &Identity,
+    status: u16,
+) -> Vec<Tag> {
+    match invalidates(request.method, status) {
+        true => plan.invalidates(request, who).collect(),
+        false => Vec::new(),
+    }
+}
+
+/// §4.4: a non-error status code is one in the 2xx or 3xx classes.
+fn invalidates(method: Method, status: u16) -> bool {
+    !method.is_safe() && (200..400).contains(&status)
 }
 
 /// The resource that a reference names, if it lies on the origin of the request: an answer
@@ -105,7 +137,6 @@ fn on_same_origin<F: Fields + ?Sized>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::method::Method;
 
     fn killed(method: &str, status: u16, answer: &[(&str, &str)]) -> Vec<String> {
         let host = Host::parse("a.example", Scheme::Https).unwrap();

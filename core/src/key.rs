@@ -10,6 +10,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::device::DeviceClass;
 use crate::headers::{Fields, list};
 use crate::identity::Identity;
 use crate::request::Request;
@@ -27,6 +28,12 @@ pub struct KeyRule {
     /// Request fields, by lower-case name, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<String>,
+    /// Cookies, by name, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cookies: Vec<String>,
+    /// Which kind of device asks.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub device: bool,
     /// Who asks.
     #[serde(default)]
     pub identity: bool,
@@ -52,6 +59,13 @@ impl KeyRule {
     pub fn is_plain(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether answers under such keys are for some clients alone: an identity, a credential
+    /// or a cookie tells them apart.
+    pub fn is_personal(&self) -> bool {
+        let names_client = |name: &String| matches!(&**name, "authorization" | "cookie");
+        self.identity || !self.cookies.is_empty() || self.headers.iter().any(names_client)
+    }
 }
 
 /// What identifies an answer. Injective: equal keys come from requests that the policy calls
@@ -64,6 +78,10 @@ const HOST: u8 = b'h';
 const PATH: u8 = b'p';
 const QUERY: u8 = b'q';
 const FIELD: u8 = b'f';
+const FIELD_VALUE: u8 = b'v';
+const COOKIE: u8 = b'c';
+const COOKIE_VALUE: u8 = b'w';
+const DEVICE: u8 = b'd';
 const IDENTITY: u8 = b'i';
 
 impl CacheKey {
@@ -85,6 +103,12 @@ impl CacheKey {
         }
         for name in &rule.headers {
             put_field(&mut key, name, request.fields);
+        }
+        for name in &rule.cookies {
+            put_cookie(&mut key, name, request.fields);
+        }
+        if rule.device {
+            put(&mut key, DEVICE, DeviceClass::of(request.fields).as_str().as_bytes());
         }
         if rule.identity {
             match identity {
@@ -149,7 +173,23 @@ fn put_field<F: Fields + ?Sized>(key: &mut Vec<u8>, name: &str, fields: &F) {
         .lines_of(name)
         .flat_map(|line| list::members(line).chain(line.is_empty().then_some(line)))
     {
-        put(key, b'v', member);
+        put(key, FIELD_VALUE, member);
+    }
+}
+
+/// All values of a cookie, as they stand behind the `=`; an absent one differs from an empty
+/// one. White space around the name is dropped, as lenient servers do: else `session =x` would
+/// be nobody's to us and somebody's to them.
+fn put_cookie<F: Fields + ?Sized>(key: &mut Vec<u8>, name: &str, fields: &F) {
+    put(key, COOKIE, name.as_bytes());
+    let pairs = fields.lines_of("cookie").flat_map(|line| line.split(|byte| *byte == b';'));
+    for pair in pairs {
+        let mut sides = pair.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+        if let (Some(named), Some(value)) = (sides.next(), sides.next())
+            && named == name.as_bytes()
+        {
+            put(key, COOKIE_VALUE, value);
+        }
     }
 }
 
@@ -160,8 +200,8 @@ fn put(key: &mut Vec<u8>, kind: u8, part: &[u8]) {
 }
 
 impl fmt::Display for CacheKey {
-    /// `https://host/path?query`, then `[field: value]` for what else is in it; the
-    /// identity shows as its kind alone.
+    /// `https://host/path?query`, then `[field]=value` for what else is in it. Identities and
+    /// cookies, which may be credentials, show as their kind or name alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (kind, part) in self.parts() {
             let text = alloc::string::String::from_utf8_lossy(part);
@@ -169,7 +209,9 @@ impl fmt::Display for CacheKey {
                 SCHEME => write!(f, "{text}://")?,
                 HOST | PATH => f.write_str(&text)?,
                 QUERY => write!(f, "?{text}")?,
-                FIELD => write!(f, " [{text}]")?,
+                FIELD | DEVICE => write!(f, " [{text}]")?,
+                COOKIE => write!(f, " [cookie {text}]")?,
+                COOKIE_VALUE => f.write_str("=…")?,
                 IDENTITY if part == b"a" => f.write_str(" [anonymous]")?,
                 IDENTITY if part == b"v" => f.write_str(" [user]")?,
                 IDENTITY if part.len() == 32 => f.write_str(" [credential]")?,
@@ -259,6 +301,36 @@ mod tests {
         }
         let shown = key_for(&rule, "h", "/", &[], &who[1]).to_string();
         assert_eq!(shown, "https://h/ [credential]");
+    }
+
+    #[test]
+    fn only_named_cookies_count_and_their_values_never_show() {
+        let rule = KeyRule { cookies: vec!["a".into(), "session".into()], ..KeyRule::default() };
+        let with = |cookie: &str| {
+            let fields = [("cookie", cookie)];
+            let fields = if cookie == "-" { &fields[..0] } else { &fields[..] };
+            key_for(&rule, "h", "/", fields, &Identity::Anonymous)
+        };
+        assert_eq!(with("session=x; theme=dark"), with("theme=light;session=x"));
+        assert_eq!(with("xsession=1"), with("-"));
+        assert_eq!(with("session = x"), with("session=x"), "as lenient servers read it");
+        let apart = ["-", "session=", "session=x", "a=x", "a=x; session=y", "session=x; session=y"];
+        for (i, one) in apart.iter().enumerate() {
+            for two in &apart[i + 1..] {
+                assert_ne!(with(one), with(two), "{one} {two}");
+            }
+        }
+        assert_eq!(with("session=secret").to_string(), "https://h/ [cookie a] [cookie session]=…");
+    }
+
+    #[test]
+    fn devices_of_one_kind_share_a_key() {
+        let rule = KeyRule { device: true, ..KeyRule::default() };
+        let with = |agent| {
+            key_for(&rule, "h", "/", &[("user-agent", agent)], &Identity::Anonymous).to_string()
+        };
+        assert_eq!(with("iPhone Safari"), with("Android Mobile"));
+        assert_eq!(with("Firefox"), "https://h/ [desktop]");
     }
 
     #[test]

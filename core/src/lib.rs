@@ -69,6 +69,7 @@
 extern crate alloc;
 
 pub mod conditional;
+pub mod device;
 #[cfg(feature = "toml")]
 pub mod document;
 pub mod explain;
@@ -91,6 +92,7 @@ pub mod respond;
 pub mod response;
 pub mod reuse;
 pub mod rule;
+pub mod status_ttl;
 pub mod store;
 pub mod stored;
 pub mod target;

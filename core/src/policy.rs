@@ -15,6 +15,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -58,6 +59,12 @@ pub struct Model {
     /// The limits that routes refer to by position.
     #[serde(default)]
     pub limits: Vec<Limit>,
+    /// The stores of the shim that routes refer to by position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<Zone>,
+    /// Fields that every answer leaves with, by lower-case name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// The routes, in the order of the file.
     #[serde(default)]
     pub routes: Vec<Route>,
@@ -123,6 +130,18 @@ pub struct Route {
     /// The key as people read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_name: Option<Template>,
+    /// Position in [`Model::zones`]; the shim's own store without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<usize>,
+    /// What its answers are invalidated by, besides their URI.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Template>,
+    /// The tags that a successful unsafe request invalidates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invalidates: Vec<Template>,
+    /// Fields that its answers leave with, by lower-case name, in place of the policy's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// Caching at the edge; none is bypass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edge: Option<CacheRule>,
@@ -134,12 +153,32 @@ pub struct Route {
     pub browser: Option<BrowserRule>,
 }
 
-/// What browsers are told where the origin does not protect the answer.
+/// What browsers, and the caches between, are told where the origin does not protect the
+/// answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BrowserRule {
     /// The Cache-Control field.
     pub cache_control: String,
+    /// The CDN-Cache-Control field (RFC 9213 §3.1), which the shim writes towards the CDN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cdn: Option<String>,
+    /// The Surrogate-Control field, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surrogate: Option<String>,
+}
+
+/// A part of the shim's memory for stored answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Zone {
+    /// Its name.
+    pub name: String,
+    /// How many bytes its answers take at most.
+    pub bytes: u64,
+    /// How many answers it holds at most; as many as the bytes allow without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<NonZeroU32>,
 }
 
 /// Text that does not mean what it should, and what to write instead.
@@ -161,6 +200,8 @@ pub enum LoadError {
     Schema(u32),
     /// A route refers to a limit that is not there.
     UnknownLimit(String),
+    /// A route refers to a zone that is not there.
+    UnknownZone(String),
 }
 
 impl Policy {
@@ -173,6 +214,11 @@ impl Policy {
             model.routes.iter().find(|r| r.limits.iter().any(|at| *at >= model.limits.len()))
         {
             return Err(LoadError::UnknownLimit(route.name.clone()));
+        }
+        if let Some(route) =
+            model.routes.iter().find(|r| r.zone.is_some_and(|at| at >= model.zones.len()))
+        {
+            return Err(LoadError::UnknownZone(route.name.clone()));
         }
         // Routes with hosts are the more particular ones, so they are tried first.
         let mut order: Vec<usize> = (0..model.routes.len()).collect();
@@ -307,6 +353,9 @@ impl fmt::Display for LoadError {
             }
             Self::UnknownLimit(route) => {
                 write!(f, "the route `{route}` refers to a limit that is not there")
+            }
+            Self::UnknownZone(route) => {
+                write!(f, "the route `{route}` refers to a zone that is not there")
             }
         }
     }

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::headers::cache_status::{CacheStatus, Fwd, Outcome, Ttl};
 use crate::headers::rate_limit::{RateLimit, RateLimitPolicy};
+use crate::headers::targeted::TargetedField;
 use crate::headers::{Fields, FieldsMut, ResponseDirectives};
 use crate::policy::{Plan, Tier};
 use crate::rate::{Admission, Limit};
@@ -14,6 +15,7 @@ use crate::request::Request;
 use crate::reuse::ForwardReason;
 use crate::rule::Risk;
 use crate::store::Store;
+use crate::tier::SURROGATE_DEVICE;
 use crate::time::{Timestamp, ceil_secs};
 
 /// Appends this hop to Cache-Status and says the same in `X-Cache` (C3).
@@ -70,6 +72,8 @@ pub fn age(fields: &mut impl FieldsMut, age: Duration) {
 ///
 /// What a client got for its credential is called `private` where the policy says `public`,
 /// unless the origin allows to share it (RFC 9111 §3.5): caches behind us would share it.
+///
+/// The shim tells the CDN before it as well (C6); behind the edge no CDN is left to be told.
 pub fn browser<F: Fields + ?Sized>(
     fields: &mut impl FieldsMut,
     plan: &Plan<'_>,
@@ -80,25 +84,64 @@ pub fn browser<F: Fields + ?Sized>(
     let Some(rule) = plan.browser() else { return };
     let covered = matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 304 | 308);
     let said = ResponseDirectives::parse(origin.lines_of("cache-control"));
-    let protected = said.no_store
-        || said.private
-        || !said.private_fields.is_empty()
-        || origin.first("set-cookie").is_some();
+    let protected = protects(&said) || origin.first("set-cookie").is_some();
     if !covered || protected {
         return;
     }
     let may_be_shared = request.authorization.is_none()
         || said.allows_sharing()
         || plan.cache.is_ok_and(|rule| rule.ignores(Risk::Authorization));
-    match rule.cache_control.strip_prefix("public") {
-        Some(rest) if !may_be_shared => fields.set("cache-control", &format!("private{rest}")),
-        _ => fields.set("cache-control", &rule.cache_control),
+    match may_be_shared {
+        true => fields.set("cache-control", &rule.cache_control),
+        false => fields.set("cache-control", &made_private(&rule.cache_control)),
     }
     // Expires would say something else to those who read it first.
     fields.remove("expires");
     match ResponseDirectives::parse([rule.cache_control.as_bytes()].into_iter()).no_store {
         true => fields.set("pragma", "no-cache"),
         false => fields.remove("pragma"),
+    }
+    if may_be_shared && plan.tier == Tier::Origin {
+        targeted(fields, TargetedField::CdnCacheControl, rule.cdn.as_deref(), origin);
+        targeted(fields, TargetedField::SurrogateControl, rule.surrogate.as_deref(), origin);
+    }
+}
+
+/// The same for one browser alone.
+fn made_private(cache_control: &str) -> String {
+    let mut value = String::with_capacity(cache_control.len() + 1);
+    for directive in cache_control.split(", ").filter(|d| !d.starts_with("s-maxage=")) {
+        let separator = if value.is_empty() { "" } else { ", " };
+        value.push_str(separator);
+        value.push_str(if directive == "public" { "private" } else { directive });
+    }
+    value
+}
+
+/// Writes a field for some caches alone, unless the origin's own forbids those to share.
+fn targeted(
+    fields: &mut impl FieldsMut,
+    target: TargetedField,
+    value: Option<&str>,
+    origin: &(impl Fields + ?Sized),
+) {
+    let Some(value) = value else { return };
+    let said = target.read(origin, SURROGATE_DEVICE);
+    if !said.is_some_and(|said| protects(&said)) {
+        fields.set(target.name(), value);
+    }
+}
+
+fn protects(said: &ResponseDirectives) -> bool {
+    said.no_store || said.private || !said.private_fields.is_empty()
+}
+
+/// Sets the fields that the policy wants on every answer of a route, ours and the origin's
+/// alike (P4): `of` is [`Plan::headers`], or [`Policy::headers`](crate::Policy::headers) where
+/// no plan was made. What the policy says replaces what the origin said.
+pub fn headers<'a>(fields: &mut impl FieldsMut, of: impl Iterator<Item = (&'a str, &'a str)>) {
+    for (name, value) in of {
+        fields.set_named(name, value);
     }
 }
 
@@ -248,6 +291,7 @@ mod tests {
                     self.0 = Some(value.into());
                 }
             }
+            fn set_named(&mut self, _: &str, _: &str) {}
             fn append(&mut self, _: &'static str, _: &str) {}
             fn remove(&mut self, _: &'static str) {}
         }

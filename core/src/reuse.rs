@@ -268,6 +268,7 @@ mod tests {
         let rule = CacheRule {
             mode: Mode::Respect,
             ttl: None,
+            status_ttl: Default::default(),
             stale_while_revalidate: None,
             stale_if_error: None,
             client_directives: ClientDirectives::Honour,

@@ -6,6 +6,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::key::KeyRule;
+use crate::status_ttl::StatusTtls;
 use crate::time::as_millis;
 
 /// How long, by whose word and under which key one tier keeps the answers of a route.
@@ -17,6 +18,9 @@ pub struct CacheRule {
     /// Our time to live; always present unless the mode is [`Mode::Respect`].
     #[serde(with = "as_millis::option", default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Duration>,
+    /// Times to live that differ by status.
+    #[serde(default, skip_serializing_if = "StatusTtls::is_empty")]
+    pub status_ttl: StatusTtls,
     /// For how long a stale answer may serve while it is refreshed (RFC 5861 §3).
     #[serde(with = "as_millis::option", default, skip_serializing_if = "Option::is_none")]
     pub stale_while_revalidate: Option<Duration>,
@@ -81,12 +85,22 @@ impl CacheRule {
         self.unsafe_ignore.contains(&risk)
     }
 
+    /// Whether the policy names this status with no time at all: where our word counts, such
+    /// an answer is not kept, not even to be revalidated or to serve when the origin fails.
+    pub fn drops(&self, status: u16) -> bool {
+        self.status_ttl.of(status).is_some_and(|ttl| ttl.is_zero())
+    }
+
     /// Our time to live for answers with this status; `None` leaves it to the origin.
     ///
     /// Our word is for answers that say what the resource is, and briefly for those that say
-    /// there is none. Other errors and temporary redirects are the origin's business alone.
+    /// there is none. Other errors and temporary redirects are the origin's business alone,
+    /// unless the policy names their status.
     pub fn ttl_for(&self, status: u16) -> Option<Duration> {
         let ttl = self.ttl.filter(|_| self.mode != Mode::Respect)?;
+        if let Some(named) = self.status_ttl.of(status) {
+            return Some(named);
+        }
         match status {
             200 | 203 | 204 | 206 | 300 | 301 | 308 => Some(ttl),
             404 | 405 | 410 | 414 | 501 => Some(ttl.min(NEGATIVE_TTL_MAX)),

@@ -181,6 +181,9 @@ impl Terms {
         let ours = rule
             .ttl_for(response.status)
             .filter(|_| rule.mode == Mode::Override || origin_is_silent);
+        if ours.is_some() && rule.drops(response.status) {
+            return None;
+        }
         let fresh_until = match ours {
             Some(ttl) => exchange.received_at + ttl,
             None => {
@@ -256,6 +259,7 @@ mod tests {
         CacheRule {
             mode,
             ttl: Some(Duration::from_secs(ttl)),
+            status_ttl: Default::default(),
             stale_while_revalidate: None,
             stale_if_error: None,
             client_directives: ClientDirectives::Ignore,

@@ -56,6 +56,10 @@ impl FieldsMut for Edits {
         self.push('=', name, value);
     }
 
+    fn set_named(&mut self, name: &str, value: &str) {
+        self.push('=', name, value);
+    }
+
     fn append(&mut self, name: &'static str, value: &str) {
         self.push('+', name, value);
     }

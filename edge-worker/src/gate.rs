@@ -12,6 +12,7 @@ mod passage;
 use std::rc::Rc;
 
 use tidegate_core::headers::cache_status::Ttl;
+use tidegate_core::policy::Route;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
 use tidegate_core::{CacheKey, Policy, Reuse};
@@ -43,10 +44,18 @@ pub(crate) struct Gate {
 /// An answer for the client, or why there is none.
 pub(crate) type Answer = Result<web_sys::Response, Stop>;
 
+/// What goes along with a refusal.
+pub(crate) struct Refusal {
+    /// The limit that counted the request, and its verdict.
+    pub(crate) allowance: Option<Allowance>,
+    /// The route that the request matched.
+    pub(crate) route: Option<&'static Route>,
+}
+
 /// Why a request gets its answer neither from the cache nor from the origin.
 pub(crate) enum Stop {
     /// The policy or the protocol refuses it.
-    Refused(Problem, Option<Allowance>),
+    Refused(Problem, Option<Refusal>),
     /// The origin does not answer.
     Unreachable(Unreachable),
     /// Something of ours failed before the request was on its way; the word says what.

@@ -51,7 +51,7 @@ async fn fetch(
     };
     match through_the_gate(&request, &origin, env, context).await {
         Ok(answer) => Ok(answer),
-        Err(Stop::Refused(problem, allowance)) => Ok(problem::answer(&problem, allowance)?),
+        Err(Stop::Refused(problem, refusal)) => Ok(problem::answer(&problem, refusal)?),
         Err(Stop::Unreachable(error)) => Ok(problem::answer(&unreachable(&error), None)?),
         Err(Stop::Broken(reason)) => {
             console_error!("tidegate: past the gate, {reason}");

@@ -6,17 +6,23 @@ use worker::wasm_bindgen::JsValue;
 use worker::web_sys;
 
 use crate::edits::Edits;
-use crate::gate::Allowance;
+use crate::embedded_policy;
+use crate::gate::Refusal;
 use crate::platform;
 
-/// The answer for `problem`, with what the client has left where a limit counted it.
+/// The answer for `problem`, with what the client has left where a limit counted it, and
+/// with the fields of the policy where that could be read.
 pub(crate) fn answer(
     problem: &Problem,
-    allowance: Option<Allowance>,
+    refusal: Option<Refusal>,
 ) -> Result<web_sys::Response, JsValue> {
     let mut head = Edits::default();
     problem.fields(&mut head, Tier::Edge);
-    if let Some((limit, admission)) = allowance {
+    if let Ok(policy) = embedded_policy::get() {
+        let route = refusal.as_ref().and_then(|refusal| refusal.route);
+        respond::headers(&mut head, policy.headers(route));
+    }
+    if let Some((limit, admission)) = refusal.and_then(|refusal| refusal.allowance) {
         respond::rate_limit(&mut head, limit, &admission);
     }
     platform::respond_with_text(problem.status, &problem.body(), head.as_str())

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tidegate_core::headers::vary::{VariantSignature, Vary};
-use tidegate_core::invalidate::Resource;
+use tidegate_core::invalidate::{Resource, Tag};
 use tidegate_core::{CacheKey, Lookup, Stored, Timestamp};
 
 use crate::invalidations::{Invalidations, Moment};
@@ -29,6 +29,8 @@ pub struct Answer {
     pub body: Bytes,
     /// The resource it is an answer for: all its answers are invalidated together.
     pub resource: Resource,
+    /// What else it is invalidated by.
+    pub tags: Arc<[Tag]>,
     /// When it was asked for.
     pub began: Moment,
     /// Which request fields chose it…
@@ -37,27 +39,45 @@ pub struct Answer {
     pub signature: VariantSignature,
 }
 
+/// How much a store holds at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// About how many bytes, heads and bookkeeping included.
+    pub bytes: u64,
+    /// How many answers; as many as the bytes allow without it.
+    pub answers: Option<u64>,
+    /// The bytes of one body.
+    pub object: usize,
+}
+
 /// Stored answers by key. Evicts what is used least when the bytes run out, and keeps
 /// answers that are used often through a scan.
 #[derive(Debug)]
 pub struct AnswerStore {
-    entries: Cache<CacheKey, Variants, ByBytes>,
-    invalidations: Invalidations,
+    entries: Cache<CacheKey, Variants, Weigh>,
+    invalidations: Arc<Invalidations>,
     object_max: usize,
 }
 
 type Variants = Arc<[Arc<Answer>]>;
 
+/// Weighs answers in bytes, but none for less than its share of a store that is bounded in
+/// answers too: so neither bound is passed, and one policy of eviction sees to both.
 #[derive(Clone, Debug)]
-struct ByBytes;
+struct Weigh {
+    least: u64,
+}
 
 impl AnswerStore {
-    /// A store for at most about `capacity` bytes, and objects of at most `object_max`.
-    pub fn new(capacity: u64, object_max: usize) -> Self {
+    /// A store within `bounds`, whose answers are invalidated by `invalidations`.
+    pub fn new(bounds: Bounds, invalidations: Arc<Invalidations>) -> Self {
         // Sizing the table for 16 KiB an object; it grows where they are smaller.
-        let estimate = usize::try_from(capacity / 16_384).unwrap_or(usize::MAX);
-        let entries = Cache::with_weighter(estimate, capacity, ByBytes);
-        Self { entries, invalidations: Invalidations::default(), object_max }
+        let by_bytes = bounds.bytes / 16_384;
+        let estimate = bounds.answers.map_or(by_bytes, |answers| answers.min(by_bytes));
+        let estimate = usize::try_from(estimate).unwrap_or(usize::MAX);
+        let least = bounds.answers.map_or(0, |answers| bounds.bytes.div_ceil(answers.max(1)));
+        let entries = Cache::with_weighter(estimate, bounds.bytes, Weigh { least });
+        Self { entries, invalidations, object_max: bounds.object }
     }
 
     /// The largest body that is stored, in bytes.
@@ -69,23 +89,14 @@ impl AnswerStore {
     pub fn find(&self, key: &CacheKey, request: &HeaderMap) -> Lookup<Arc<Answer>> {
         let Some(variants) = self.entries.get(key) else { return Lookup::Nothing };
         // The most recent of those that match (RFC 9111 §4.1) stands last.
-        let valid =
-            |answer: &&Arc<Answer>| !self.invalidations.cover(&answer.resource, answer.began);
+        let valid = |answer: &&Arc<Answer>| {
+            !self.invalidations.cover(&answer.resource, &answer.tags, answer.began)
+        };
         match variants.iter().rev().find(|answer| answer.suits(request)) {
             Some(answer) if valid(&answer) => Lookup::Found(Arc::clone(answer)),
             None if variants.iter().any(|answer| valid(&answer)) => Lookup::OtherVariants,
             Some(_) | None => Lookup::Nothing,
         }
-    }
-
-    /// When an answer begins: take it before asking upstream.
-    pub fn begin(&self) -> Moment {
-        self.invalidations.begin()
-    }
-
-    /// Invalidates all answers for a resource, those included that are still on their way.
-    pub fn invalidate(&self, resource: Resource) {
-        self.invalidations.invalidate(resource);
     }
 
     /// Stores an answer in place of the one that the same request fields chose.
@@ -122,6 +133,7 @@ impl Answer {
             vary: self.vary.clone(),
             signature: self.signature.clone(),
             resource: self.resource.clone(),
+            tags: Arc::clone(&self.tags),
             began,
         }
     }
@@ -140,7 +152,8 @@ impl Answer {
 
     fn weight(&self) -> usize {
         let head: usize = self.head.iter().map(|(n, v)| n.as_str().len() + v.len() + 32).sum();
-        OVERHEAD + head + self.body.len() + self.signature.as_bytes().len()
+        let tags: usize = self.tags.iter().map(|tag| tag.as_str().len() + 24).sum();
+        OVERHEAD + head + tags + self.body.len() + self.signature.as_bytes().len()
     }
 }
 
@@ -150,10 +163,10 @@ impl tidegate_core::reuse::Answer for Answer {
     }
 }
 
-impl Weighter<CacheKey, Variants> for ByBytes {
+impl Weighter<CacheKey, Variants> for Weigh {
     fn weight(&self, key: &CacheKey, variants: &Variants) -> u64 {
-        let answers: usize = variants.iter().map(|answer| answer.weight()).sum();
-        (key.as_bytes().len() + answers) as u64
+        let of = |answer: &Arc<Answer>| (key.as_bytes().len() + answer.weight()) as u64;
+        variants.iter().map(|answer| of(answer).max(self.least)).sum()
     }
 }
 
@@ -204,15 +217,24 @@ mod tests {
             head: HeaderMap::new(),
             body: Bytes::from_static(body),
             resource: resource("/"),
+            tags: Arc::default(),
             began: Invalidations::default().begin(),
             signature: vary.signature(asked),
             vary,
         }
     }
 
+    fn within(bytes: u64, answers: Option<u64>) -> AnswerStore {
+        AnswerStore::new(Bounds { bytes, answers, object: 1 << 16 }, Arc::default())
+    }
+
+    fn store() -> AnswerStore {
+        within(1 << 20, None)
+    }
+
     #[test]
     fn variants_are_told_apart_and_the_latest_match_wins() {
-        let store = AnswerStore::new(1 << 20, 1 << 16);
+        let store = store();
         let (de, en) = (request("de"), request("en"));
         let found = |asked: &HeaderMap| match store.find(&key("/"), asked) {
             Lookup::Found(answer) => Some(answer.body.clone()),
@@ -233,24 +255,24 @@ mod tests {
 
     #[test]
     fn c4_an_invalidation_takes_all_variants_and_what_is_on_its_way() {
-        let store = AnswerStore::new(1 << 20, 1 << 16);
+        let store = store();
         let (de, en) = (request("de"), request("en"));
-        let on_its_way = Answer { began: store.begin(), ..answer(b"late", "", &de) };
+        let on_its_way = Answer { began: store.invalidations.begin(), ..answer(b"late", "", &de) };
         store.put(key("/"), answer(b"hallo", "accept-language", &de), NOW);
-        store.invalidate(resource("/"));
+        store.invalidations.invalidate(resource("/"));
         for asked in [&de, &en] {
             assert!(matches!(store.find(&key("/"), asked), Lookup::Nothing));
         }
         store.put(key("/"), on_its_way, NOW);
         assert!(matches!(store.find(&key("/"), &de), Lookup::Nothing));
-        let later = Answer { began: store.begin(), ..answer(b"later", "", &de) };
+        let later = Answer { began: store.invalidations.begin(), ..answer(b"later", "", &de) };
         store.put(key("/"), later, NOW);
         assert!(matches!(store.find(&key("/"), &de), Lookup::Found(_)));
     }
 
     #[test]
     fn variants_of_one_resource_are_bounded() {
-        let store = AnswerStore::new(1 << 20, 1 << 16);
+        let store = store();
         for number in 0..200 {
             let asked = HeaderMap::from_iter([(http::header::ACCEPT, number.into())]);
             store.put(key("/"), answer(b"x", "accept", &asked), NOW);
@@ -260,10 +282,25 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_under_a_scan() {
-        let store = AnswerStore::new(1 << 20, 1 << 16);
+        let store = store();
         for number in 0..10_000 {
             store.put(key(&format!("/{number}")), answer(&[0; 1024], "", &HeaderMap::new()), NOW);
         }
         assert!(store.entries.weight() <= 1 << 20, "{}", store.entries.weight());
+    }
+
+    #[test]
+    fn c8_answers_are_bounded_in_number_and_in_bytes() {
+        for (capacity, size) in [(50, 1), (1000, 1), (1000, 4096)] {
+            let store = within(1 << 20, Some(capacity));
+            let body = vec![0; size].leak();
+            for number in 0..5000 {
+                store.put(key(&format!("/{number}")), answer(body, "", &HeaderMap::new()), NOW);
+            }
+            assert!(store.entries.len() as u64 <= capacity, "{}", store.entries.len());
+            assert!(store.entries.weight() <= 1 << 20, "{}", store.entries.weight());
+            let fitting = capacity.min((1 << 20) / (size as u64 + 300));
+            assert!(store.entries.len() as u64 >= fitting / 2, "{}", store.entries.len());
+        }
     }
 }

@@ -24,21 +24,17 @@ use tidegate_core::{
     Tier, respond,
 };
 
-use crate::answer_store::AnswerStore;
 use crate::body::Body;
 use crate::clock;
 use crate::limiter::Limiter;
 use crate::upstream::UpstreamClient;
 use crate::visitor::Visitor;
+use crate::zones::Zones;
 
 /// What clients speak here; TLS ends before.
 const SCHEME: Scheme = Scheme::Http;
 /// Answered by the shim itself: it is alive (P9).
 const HEALTH: &str = "/healthz";
-/// Memory for stored answers, in bytes.
-const ANSWERS_MAX: u64 = 256 << 20;
-/// The largest stored body, in bytes.
-const OBJECT_MAX: usize = 8 << 20;
 /// Clients that limits tell apart at most.
 const CLIENTS_MAX: usize = 1 << 20;
 
@@ -47,7 +43,7 @@ const CLIENTS_MAX: usize = 1 << 20;
 pub struct Shared {
     /// The policy.
     pub policy: Policy,
-    answers: AnswerStore,
+    answers: Zones,
     limiter: Limiter,
     /// Keys that are being refreshed in the background.
     refreshing: Mutex<HashSet<CacheKey>>,
@@ -72,8 +68,8 @@ impl Shared {
     /// Nothing is remembered yet.
     pub fn new(policy: Policy) -> Self {
         Self {
+            answers: Zones::new(&policy),
             policy,
-            answers: AnswerStore::new(ANSWERS_MAX, OBJECT_MAX),
             limiter: Limiter::new(CLIENTS_MAX),
             refreshing: Mutex::default(),
         }
@@ -98,7 +94,11 @@ impl Gate {
         }
         let (host, target) = match read_target(&parts, SCHEME) {
             Ok(read) => read,
-            Err(problem) => return answer::problem(&problem),
+            Err(problem) => {
+                let mut response = answer::problem(&problem);
+                respond::headers(response.headers_mut(), self.shared.policy.headers(None));
+                return response;
+            }
         };
         let method = Method::parse(parts.method.as_str());
         let asked = Request::read(method, SCHEME, &host, &target, &parts.headers);
@@ -115,6 +115,7 @@ impl Gate {
             (_, Err(_)) => self.bypass(&passage, body).await,
             (_, Ok(rule)) => self.answer(&passage, rule).await,
         };
+        respond::headers(response.headers_mut(), passage.plan.headers());
         if let Some((limit, admission)) = &verdict {
             respond::rate_limit(response.headers_mut(), limit, admission);
         }
@@ -141,7 +142,7 @@ impl Gate {
     async fn answer(self: &Arc<Self>, passage: &Passage<'_>, rule: &CacheRule) -> Response<Body> {
         let now = clock::now();
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
-        let found = self.shared.answers.find(&key, &passage.parts.headers);
+        let found = self.shared.answers.of(&passage.plan).find(&key, &passage.parts.headers);
         match reuse(rule, passage.asked, found, now) {
             Reuse::Serve { answer, .. } | Reuse::ServeStale { answer, .. }
                 if answer::select(passage, &answer, now) == Selection::Missing =>

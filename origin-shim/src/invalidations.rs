@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use tidegate_core::invalidate::Resource;
+use tidegate_core::invalidate::{Resource, Tag};
 
-/// Resources remembered one by one. Beyond that the older half becomes one line in time, behind
+/// Resources and tags remembered one by one. Beyond that the older half becomes one line in time, behind
 /// which every answer counts as invalidated.
 const REMEMBERED_MAX: usize = 1 << 16;
 
@@ -31,6 +31,7 @@ pub struct Invalidations {
 #[derive(Debug, Default)]
 struct Remembered {
     by_resource: HashMap<Resource, u64>,
+    by_tag: HashMap<Tag, u64>,
     /// Everything that began before this is invalidated.
     floor: u64,
 }
@@ -43,33 +44,46 @@ impl Invalidations {
 
     /// Invalidates every answer for `resource` that has begun.
     pub fn invalidate(&self, resource: Resource) {
+        self.remember(|remembered, now| remembered.by_resource.insert(resource, now));
+    }
+
+    /// Invalidates every answer with this tag that has begun.
+    pub fn invalidate_tag(&self, tag: Tag) {
+        self.remember(|remembered, now| remembered.by_tag.insert(tag, now));
+    }
+
+    fn remember(&self, insert: impl FnOnce(&mut Remembered, u64) -> Option<u64>) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         let Moment(now) = self.begin();
-        remembered.by_resource.insert(resource, now);
-        if remembered.by_resource.len() > REMEMBERED_MAX {
+        insert(&mut remembered, now);
+        if remembered.by_resource.len() + remembered.by_tag.len() > REMEMBERED_MAX {
             remembered.forget_the_older_half();
         }
         self.last.store(now, Ordering::Release);
     }
 
-    /// Whether an answer for `resource` that began at `moment` has been invalidated.
-    pub fn cover(&self, resource: &Resource, moment: Moment) -> bool {
+    /// Whether an answer for `resource` with these tags that began at `moment` has been
+    /// invalidated.
+    pub fn cover(&self, resource: &Resource, tags: &[Tag], moment: Moment) -> bool {
         if moment.0 > self.last.load(Ordering::Acquire) {
             return false;
         }
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = remembered.by_resource.get(resource).copied().unwrap_or(0);
-        moment.0 < since.max(remembered.floor)
+        let by_resource = remembered.by_resource.get(resource).into_iter();
+        let by_tag = tags.iter().filter_map(|tag| remembered.by_tag.get(tag));
+        by_resource.chain(by_tag).chain([&remembered.floor]).any(|since| moment.0 < *since)
     }
 }
 
 impl Remembered {
     fn forget_the_older_half(&mut self) {
-        let mut moments: Vec<u64> = self.by_resource.values().copied().collect();
+        let all = self.by_resource.values().chain(self.by_tag.values());
+        let mut moments: Vec<u64> = all.copied().collect();
         let middle = moments.len() / 2;
         let (_, median, _) = moments.select_nth_unstable(middle);
         self.floor = *median;
         self.by_resource.retain(|_, moment| *moment > self.floor);
+        self.by_tag.retain(|_, moment| *moment > self.floor);
     }
 }
 
@@ -91,20 +105,39 @@ mod tests {
         let before = invalidations.begin();
         invalidations.invalidate(resource("/a"));
         let after = invalidations.begin();
-        assert!(invalidations.cover(&resource("/a"), before));
-        assert!(!invalidations.cover(&resource("/a"), after));
-        assert!(!invalidations.cover(&resource("/b"), before));
+        assert!(invalidations.cover(&resource("/a"), &[], before));
+        assert!(!invalidations.cover(&resource("/a"), &[], after));
+        assert!(!invalidations.cover(&resource("/b"), &[], before));
+    }
+
+    #[test]
+    fn c4_a_tag_covers_all_that_carry_it() {
+        let invalidations = Invalidations::default();
+        let before = invalidations.begin();
+        let [team, other] = ["team:42", "team:7"].map(|name| Tag(name.into()));
+        invalidations.invalidate_tag(team.clone());
+        let tagged = [other.clone(), team];
+        assert!(invalidations.cover(&resource("/a"), &tagged, before));
+        assert!(invalidations.cover(&resource("/b"), &tagged[1..], before));
+        assert!(!invalidations.cover(&resource("/a"), &[other], before));
+        assert!(!invalidations.cover(&resource("/a"), &tagged, invalidations.begin()));
     }
 
     #[test]
     fn memory_is_bounded_and_nothing_invalidated_comes_back() {
         let invalidations = Invalidations::default();
         let before = invalidations.begin();
-        for number in 0..REMEMBERED_MAX + 2 {
+        for number in 0..REMEMBERED_MAX / 2 + 2 {
             invalidations.invalidate(resource(&format!("/{number}")));
+            invalidations.invalidate_tag(Tag(format!("tag:{number}")));
         }
-        assert!(invalidations.remembered.lock().unwrap().by_resource.len() <= REMEMBERED_MAX);
-        assert!(invalidations.cover(&resource("/0"), before));
-        assert!(!invalidations.cover(&resource("/0"), invalidations.begin()));
+        {
+            let remembered = invalidations.remembered.lock().unwrap();
+            assert!(remembered.by_resource.len() + remembered.by_tag.len() <= REMEMBERED_MAX);
+        }
+        let tag = [Tag("tag:0".into())];
+        assert!(invalidations.cover(&resource("/0"), &[], before));
+        assert!(invalidations.cover(&resource("/else"), &tag, before));
+        assert!(!invalidations.cover(&resource("/0"), &tag, invalidations.begin()));
     }
 }

@@ -15,5 +15,6 @@ pub mod policy_file;
 pub mod server;
 pub mod upstream;
 pub mod visitor;
+pub mod zones;
 
 pub use gate::Gate;

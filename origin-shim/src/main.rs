@@ -23,6 +23,8 @@ enum Command {
     Check(commands::check::Arguments),
     /// Say what the policy does with a request, and why
     Explain(commands::explain::Arguments),
+    /// Print the JSON Schema of policy files, for editors
+    Schema(commands::schema::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
+        Command::Schema(arguments) => commands::schema::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

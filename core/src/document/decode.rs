@@ -1,44 +1,57 @@
 //! From TOML values to typed sections, noting every error on the way instead of stopping at
 //! the first.
 
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::Diagnostic;
+use super::shape::Shape;
 use super::{environment, spelling};
 use crate::policy::Malformed;
 
 /// What decoding needs and collects.
 pub(super) struct Context<'e> {
     environment: &'e dyn Fn(&str) -> Option<String>,
+    /// Times to live by name; `None` for one that is wrong, which is noted.
+    pub(super) ttl_classes: BTreeMap<String, Option<Duration>>,
     pub(super) found: Vec<Diagnostic>,
 }
 
 /// A value and the place it was read from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Located<T> {
     pub(super) value: T,
     pub(super) span: Range<usize>,
 }
 
-/// A type that can be read from a TOML value. `None` means that the error is noted.
+/// A type that can be read from a TOML value.
 pub(super) trait Decode: Sized {
+    /// What may be written for it.
+    fn shape() -> Shape;
+
+    /// Reads it. `None` means that the error is noted.
     fn decode(value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Self>;
 }
 
 /// A type that is written as a string. References to the environment are already filled in.
 pub(super) trait FromText: Sized {
+    /// What may be written for it.
+    fn shape() -> Shape;
+
     fn from_text(text: &str) -> Result<Self, Malformed>;
 }
 
 impl<'e> Context<'e> {
     pub(super) fn new(environment: &'e dyn Fn(&str) -> Option<String>) -> Self {
-        Self { environment, found: Vec::new() }
+        Self { environment, ttl_classes: BTreeMap::new(), found: Vec::new() }
     }
 
     /// Notes an error.
@@ -58,6 +71,16 @@ impl<'e> Context<'e> {
             format!("expected {expected}, found {}", with_article(found)),
             format!("write {expected} here"),
         );
+    }
+
+    /// The string in `value`, with what it takes from the environment filled in.
+    pub(super) fn text(&mut self, value: &Spanned<DeValue<'_>>) -> Option<String> {
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong_type(value, "a string");
+            return None;
+        };
+        let expanded = environment::expand(text, self.environment);
+        expanded.map_err(|bad| self.report(value.span(), bad.message, bad.hint)).ok()
     }
 
     /// The table in `value`; `title` says what it should describe.
@@ -117,24 +140,32 @@ impl<'e> Context<'e> {
 }
 
 impl<T: FromText> Decode for T {
+    fn shape() -> Shape {
+        <T as FromText>::shape()
+    }
+
     fn decode(value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Self> {
-        let Some(text) = value.get_ref().as_str() else {
-            context.wrong_type(value, "a string");
-            return None;
-        };
-        let parsed =
-            environment::expand(text, context.environment).and_then(|text| T::from_text(&text));
+        let text = context.text(value)?;
+        let parsed = T::from_text(&text);
         parsed.map_err(|bad| context.report(value.span(), bad.message, bad.hint)).ok()
     }
 }
 
 impl FromText for String {
+    fn shape() -> Shape {
+        Shape::Text("text")
+    }
+
     fn from_text(text: &str) -> Result<Self, Malformed> {
         Ok(text.into())
     }
 }
 
 impl Decode for bool {
+    fn shape() -> Shape {
+        Shape::Flag
+    }
+
     fn decode(value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Self> {
         let flag = value.get_ref().as_bool();
         if flag.is_none() {
@@ -145,6 +176,10 @@ impl Decode for bool {
 }
 
 impl Decode for u32 {
+    fn shape() -> Shape {
+        Shape::Number
+    }
+
     fn decode(value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Self> {
         let Some(integer) = value.get_ref().as_integer() else {
             context.wrong_type(value, "a whole number");
@@ -164,6 +199,10 @@ impl Decode for u32 {
 }
 
 impl<T: Decode> Decode for Located<T> {
+    fn shape() -> Shape {
+        T::shape()
+    }
+
     fn decode(value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Self> {
         T::decode(value, context).map(|decoded| Self { value: decoded, span: value.span() })
     }
@@ -171,6 +210,10 @@ impl<T: Decode> Decode for Located<T> {
 
 /// A list; one value alone is a list of one.
 impl<T: Decode> Decode for Vec<T> {
+    fn shape() -> Shape {
+        Shape::OneOrMore(Box::new(T::shape()))
+    }
+
     fn decode(value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Self> {
         let Some(members) = value.get_ref().as_array() else {
             return T::decode(value, context).map(|one| alloc::vec![one]);
@@ -192,6 +235,10 @@ impl<T> Default for Each<T> {
 }
 
 impl<T: Decode> Decode for Each<T> {
+    fn shape() -> Shape {
+        Shape::Array(Box::new(T::shape()))
+    }
+
     fn decode(value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Self> {
         let Some(members) = value.get_ref().as_array() else {
             context.wrong_type(value, "an array");
@@ -219,6 +266,10 @@ impl<T> Named<T> {
 }
 
 impl<T: Decode> Decode for Named<T> {
+    fn shape() -> Shape {
+        Shape::Named(Box::new(T::shape()))
+    }
+
     fn decode(value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Self> {
         let table = context.table(value, "named sections")?;
         let named = table.iter().map(|(name, section)| {
@@ -233,77 +284,3 @@ fn with_article(noun: &str) -> String {
     let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {noun}")
 }
-
-/// Declares a section of the policy file: its fields once, for the type and for reading it.
-///
-/// `required` fields must be there, `optional` ones are `Option`s, and `default` ones take
-/// the default of their type. A wrong field makes the whole section wrong; with `lenient`, one
-/// that is not required counts as missing, so that the rest of a large section is still checked.
-macro_rules! section {
-    (
-        $(#[$meta:meta])*
-        struct $name:ident, $title:literal {
-            $( $(#[$field_meta:meta])* $kind:ident $field:ident $(as $key:literal)?: $type:ty, )*
-        }
-        $($lenient:ident)?
-    ) => {
-        $(#[$meta])*
-        #[derive(Debug)]
-        pub(super) struct $name {
-            $( $(#[$field_meta])* pub(super) $field: section!(@type $kind $type), )*
-        }
-
-        impl Decode for $name {
-            fn decode(
-                value: &toml::Spanned<toml::de::DeValue<'_>>,
-                context: &mut Context<'_>,
-            ) -> Option<Self> {
-                let table = context.table(value, $title)?;
-                context.refuse_unknown(table, &[$( section!(@key $field $($key)?) ),*], $title);
-                $( let $field = section!(@read $kind $type, context, value, table, section!(@key $field $($key)?), $title); )*
-                let _lenient = false $( || stringify!($lenient) == "lenient" )?;
-                Some(Self { $( $field: section!(@unwrap $kind $field, _lenient), )* })
-            }
-        }
-    };
-    (@key $field:ident) => { stringify!($field) };
-    (@key $field:ident $key:literal) => { $key };
-    (@type required $type:ty) => { $type };
-    (@type default $type:ty) => { $type };
-    (@type optional $type:ty) => { Option<$type> };
-    (@unwrap required $field:ident, $lenient:ident) => { $field? };
-    (@unwrap $kind:ident $field:ident, $lenient:ident) => {
-        match $field {
-            None if $lenient => Default::default(),
-            field => field?,
-        }
-    };
-    (@read required $type:ty, $context:ident, $value:ident, $table:ident, $key:expr, $title:literal) => {
-        $context.required::<$type>($value, $table, $key, $title)
-    };
-    (@read optional $type:ty, $context:ident, $value:ident, $table:ident, $key:expr, $title:literal) => {
-        $context.optional::<$type>($table, $key)
-    };
-    (@read default $type:ty, $context:ident, $value:ident, $table:ident, $key:expr, $title:literal) => {
-        $context.optional::<$type>($table, $key).map(Option::unwrap_or_default)
-    };
-}
-
-/// Reads an enum whose values are single words.
-macro_rules! words {
-    ($type:ty, $what:literal, { $( $word:literal => $value:expr ),* $(,)? }) => {
-        impl FromText for $type {
-            fn from_text(text: &str) -> Result<Self, Malformed> {
-                match text {
-                    $( $word => Ok($value), )*
-                    _ => Err(Malformed::new(
-                        alloc::format!("`{text}` is no {}", $what),
-                        super::spelling::hint(text, [$( $word ),*].into_iter()),
-                    )),
-                }
-            }
-        }
-    };
-}
-
-pub(super) use {section, words};

@@ -1,21 +1,21 @@
 //! From sections to the policy: references are followed, defaults filled in, and whatever
 //! contradicts itself is an error at its place.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
+use core::time::Duration;
 
+use super::caching::{CacheSection, CacheTable, KeySection, ModeWord};
 use super::decode::{Context, Located, Named};
-use super::sections::{
-    CacheSection, CacheTable, Document, KeySection, LimitSection, ModeWord, RouteSection, Ttl,
-    UpstreamSection, check_name,
-};
+use super::sections::{Document, LimitSection, RouteSection, UpstreamSection, ZoneSection};
 use super::spelling;
+use super::values::{Ttl, TtlClasses, check_name};
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::{
-    BrowserRule, IdentityRule, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier,
-    Upstream,
+    IdentityRule, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier, Upstream, Zone,
 };
 use crate::rate::{Algorithm, KeyPart, Limit};
 use crate::rule::{CacheRule, ClientDirectives, Mode};
@@ -30,7 +30,14 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
             format!("this program reads `schema = {SCHEMA}`"),
         );
     }
-    let names = Names { upstreams: document.upstreams.names(), limits: document.limits.names() };
+    let names = Names {
+        upstreams: document.upstreams.names(),
+        limits: document.limits.names(),
+        zones: document.zones.names(),
+        zone_ttls: zone_ttls(&document.zones),
+    };
+    // Whoever named a time has got it from the context.
+    let TtlClasses = document.ttl;
     let routes = document.routes.0;
     refuse_twins(&routes, context);
     let identity = document.identity.map_or_else(IdentityRule::default, |section| IdentityRule {
@@ -46,6 +53,8 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
         shim,
         upstreams: upstreams(document.upstreams, context),
         limits: limits(document.limits, context),
+        zones: zones(document.zones, context),
+        headers: document.headers.0,
         routes: routes.into_iter().map(|r| route(r.value, &names, &identity, context)).collect(),
         identity,
     };
@@ -56,7 +65,12 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
 struct Names {
     upstreams: Vec<String>,
     limits: Vec<String>,
+    zones: Vec<String>,
+    zone_ttls: Vec<Option<Duration>>,
 }
+
+/// Which routes without a zone share, where it is defined.
+const DEFAULT_ZONE: &str = "default";
 
 fn upstreams(
     sections: Named<UpstreamSection>,
@@ -103,13 +117,43 @@ fn limits(sections: Named<LimitSection>, context: &mut Context<'_>) -> Vec<Limit
     limits
 }
 
+fn zone_ttls(sections: &Named<ZoneSection>) -> Vec<Option<Duration>> {
+    let ttl = |section: &ZoneSection| section.ttl.map(|Ttl(ttl)| ttl);
+    sections.0.iter().map(|(_, section)| section.as_ref().and_then(ttl)).collect()
+}
+
+/// In the order of their names; a wrong one leaves a gap that no route of a good policy sees.
+fn zones(sections: Named<ZoneSection>, context: &mut Context<'_>) -> Vec<Zone> {
+    let mut zones = Vec::new();
+    for (name, section) in sections.0 {
+        if let Err(bad) = check_name(&name.value) {
+            context.report(name.span, bad.message, bad.hint);
+        }
+        let Some(ZoneSection { bytes, capacity, ttl: _ }) = section else { continue };
+        if bytes.value.0 < ZONE_MIN {
+            context.report(
+                bytes.span,
+                format!("the zone `{}` would hold next to nothing", name.value),
+                "give it 64kB at least",
+            );
+        }
+        let capacity = capacity.map(|capacity| capacity.0);
+        zones.push(Zone { name: name.value, bytes: bytes.value.0, capacity });
+    }
+    zones
+}
+
+/// The smallest zone that makes sense, in bytes.
+const ZONE_MIN: u64 = 64_000;
+
 fn route(
     section: RouteSection,
     names: &Names,
     identity: &IdentityRule,
     context: &mut Context<'_>,
 ) -> Route {
-    let RouteSection { name, pattern, hosts, upstream, limits, key, edge, origin, browser } =
+    let RouteSection { name, pattern, hosts, upstream, limits, key, zone, .. } = section;
+    let RouteSection { tags, invalidates, edge, origin, browser, headers: answer_fields, .. } =
         section;
     if let Some(upstream) = &upstream {
         refer(upstream, &names.upstreams, "upstream", context);
@@ -117,15 +161,48 @@ fn route(
     let limits =
         limits.iter().filter_map(|limit| refer(limit, &names.limits, "limit", context)).collect();
     let key = key.unwrap_or(Located { value: KeySection::default(), span: pattern.span.clone() });
+    let keeps = |tier: &Option<Located<CacheSection>>| {
+        matches!(tier, Some(Located { value: CacheSection::Cache(_), .. }))
+    };
+    let kept_by_shim = keeps(&origin);
+    if let Some(zone) = zone.as_ref().filter(|_| !kept_by_shim) {
+        context.report(
+            zone.span.clone(),
+            "a zone means nothing on a route that the shim does not cache",
+            "give the route an `origin` rule: the edge has no zones",
+        );
+    }
+    if !tags.value.is_empty() && !kept_by_shim {
+        context.report(
+            tags.span.clone(),
+            "tags mean nothing on a route that the shim does not cache",
+            "give the route an `origin` rule: the edge hears of no invalidation",
+        );
+    }
+    let zone = match zone {
+        Some(zone) => refer(&zone, &names.zones, "zone", context),
+        None => names.zones.iter().position(|name| name == DEFAULT_ZONE).filter(|_| kept_by_shim),
+    };
+    let zone_ttl = zone.and_then(|at| names.zone_ttls.get(at).copied().flatten());
+    for templates in [&tags, &invalidates] {
+        for template in &templates.value {
+            check_places(template, &templates.span, &pattern.value, context);
+        }
+    }
     check_key(&key, &pattern.value, identity, context);
-    let KeySection { name: key_name, query, sort_query, headers, identity } = key.value;
-    let mut headers: Vec<String> = headers.into_iter().map(|header| header.0).collect();
-    headers.sort_unstable();
-    headers.dedup();
+    let names_user = tags.value.iter().chain(&invalidates.value).any(Template::names_user);
+    if names_user && *identity == IdentityRule::default() {
+        let span = if tags.value.is_empty() { &invalidates.span } else { &tags.span };
+        nobody_known(span, "the tag", context);
+    }
+    let KeySection { name: key_name, query, sort_query, headers, cookies, device, identity } =
+        key.value;
     let rule = KeyRule {
         query: query.unwrap_or(QueryRule::All),
         sort_query,
-        headers,
+        headers: sorted(headers.into_iter().map(|header| header.0)),
+        cookies: sorted(cookies.into_iter().map(|cookie| cookie.0)),
+        device,
         identity: identity || key_name.as_ref().is_some_and(Template::names_user),
     };
     Route {
@@ -135,10 +212,21 @@ fn route(
         upstream: upstream.map(|upstream| upstream.value),
         limits,
         key_name,
-        edge: edge.and_then(|section| cache_rule(section, Tier::Edge, &rule, context)),
-        origin: origin.and_then(|section| cache_rule(section, Tier::Origin, &rule, context)),
-        browser: browser.map(|section| BrowserRule { cache_control: section.cache_control }),
+        zone,
+        tags: tags.value,
+        invalidates: invalidates.value,
+        headers: answer_fields.0,
+        edge: edge.and_then(|section| cache_rule(section, Tier::Edge, &rule, None, context)),
+        origin: origin
+            .and_then(|section| cache_rule(section, Tier::Origin, &rule, zone_ttl, context)),
+        browser: browser.map(|section| section.0),
     }
+}
+
+/// Sorted and without doubles, so that what means the same is the same.
+fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let names: BTreeSet<String> = names.collect();
+    names.into_iter().collect()
 }
 
 /// The position of what `reference` names among `known`, which is sorted.
@@ -168,18 +256,34 @@ fn check_key(
 ) {
     let names_user = key.value.name.as_ref().is_some_and(Template::names_user);
     if (names_user || key.value.identity) && *identity == IdentityRule::default() {
-        context.report(
-            key.span.clone(),
-            "the key has the user in it, but nothing says who that is",
-            "add `[identity]` with `credential = \"authorization\"`",
-        );
+        nobody_known(&key.span, "the key", context);
     }
-    for parameter in key.value.name.iter().flat_map(Template::parameters) {
+    if let Some(name) = &key.value.name {
+        check_places(name, &key.span, pattern, context);
+    }
+}
+
+fn nobody_known(span: &Range<usize>, what: &str, context: &mut Context<'_>) {
+    context.report(
+        span.clone(),
+        format!("{what} has the user in it, but nothing says who that is"),
+        "add `[identity]` with `credential = \"authorization\"`",
+    );
+}
+
+/// What is to be filled into `template` must be in the pattern.
+fn check_places(
+    template: &Template,
+    span: &Range<usize>,
+    pattern: &Pattern,
+    context: &mut Context<'_>,
+) {
+    for parameter in template.parameters() {
         if !pattern.parameters().any(|known| known == parameter) {
             let known: Vec<_> = pattern.parameters().chain(["user"]).collect();
             let hint = spelling::hint(parameter, known.iter().copied());
             context.report(
-                key.span.clone(),
+                span.clone(),
                 format!("`{pattern}` has no parameter `{parameter}`"),
                 hint,
             );
@@ -191,12 +295,14 @@ fn cache_rule(
     section: Located<CacheSection>,
     tier: Tier,
     key: &KeyRule,
+    zone_ttl: Option<Duration>,
     context: &mut Context<'_>,
 ) -> Option<CacheRule> {
     let CacheSection::Cache(table) = section.value else { return None };
     let CacheTable {
         mode,
         ttl,
+        status_ttl,
         stale_while_revalidate,
         stale_if_error,
         client_directives,
@@ -204,6 +310,14 @@ fn cache_rule(
     } = table;
     let ModeWord::Cache(mode) = mode else { return None };
     let tier = tier.as_str();
+    if mode == Mode::Respect && !status_ttl.0.is_empty() {
+        context.report(
+            section.span.clone(),
+            "a `status_ttl` means nothing under the mode `respect`, where the origin's word counts",
+            "use the mode `default` to set it where the origin is silent, or `override`",
+        );
+    }
+    let ttl = ttl.map(|Ttl(ttl)| ttl).or(zone_ttl.filter(|_| mode != Mode::Respect));
     match (mode, ttl) {
         (Mode::Default | Mode::Override, None) => {
             let word = if mode == Mode::Override { "override" } else { "default" };
@@ -226,7 +340,8 @@ fn cache_rule(
     });
     Some(CacheRule {
         mode,
-        ttl: ttl.map(|Ttl(ttl)| ttl),
+        ttl,
+        status_ttl: status_ttl.0,
         stale_while_revalidate: stale_while_revalidate.map(|Ttl(window)| window),
         stale_if_error: stale_if_error.map(|Ttl(window)| window),
         client_directives,
@@ -364,6 +479,136 @@ tll = "1d"
         };
         assert_eq!(ttl(&|_| None), 60);
         assert_eq!(ttl(&|name| (name == "CACHE_TTL_SHORT").then(|| "90".into())), 90);
+    }
+
+    /// The only route of a policy of `routes` lines below a common head.
+    fn only_route(lines: &str) -> crate::policy::Route {
+        let head = "schema = 1\n[ttl]\nshort = \"${SHORT:-60}s\"\nlong = \"10m\"\n\
+            [identity]\ncredential = \"authorization\"\n\
+            [zones.main]\nbytes = \"1MB\"\ncapacity = 50000\nttl = \"1h\"\n\
+            [[routes]]\nname = \"a\"\nmatch = \"/teams/:id/x\"\n";
+        let source = alloc::format!("{head}{lines}");
+        let policy = read(&source, &|_| None).unwrap_or_else(|report| panic!("{report}"));
+        policy.model().routes[0].clone()
+    }
+
+    #[test]
+    fn c2b_times_have_names() {
+        let route =
+            only_route("origin = { mode = \"default\", ttl = \"short\" }\nbrowser = \"long\"");
+        assert_eq!(route.origin.unwrap().ttl.unwrap().as_secs(), 60);
+        assert_eq!(route.browser.unwrap().cache_control, "public, max-age=600");
+        let source = "schema = 1\n[ttl]\nshort = \"1m\"\n1h = \"1s\"\nbad = \"x\"\n[[routes]]\n\
+            name = \"a\"\nmatch = \"/a\"\nedge = { mode = \"override\", ttl = \"shrot\" }\n\
+            origin = { mode = \"override\", ttl = \"bad\" }\n";
+        assert_eq!(
+            errors(source),
+            [
+                "4:1 `1h` would be taken for a time",
+                "5:7 `x` is no duration",
+                "9:35 `shrot` is no duration",
+            ]
+        );
+    }
+
+    #[test]
+    fn times_may_differ_by_status() {
+        let route = only_route(
+            "origin = { mode = \"default\", ttl = \"5m\", status_ttl = { 404 = \"short\", 5xx = \"0s\" } }",
+        );
+        let rule = route.origin.unwrap();
+        let seconds = |status| rule.ttl_for(status).map(|ttl| ttl.as_secs());
+        assert_eq!(seconds(200), Some(300));
+        assert_eq!(seconds(404), Some(60));
+        assert_eq!(seconds(503), Some(0));
+        assert_eq!(seconds(410), Some(60), "an error is never fresh for long");
+        assert_eq!(seconds(302), None);
+        assert!(rule.drops(503) && !rule.drops(404));
+    }
+
+    #[test]
+    fn c8_a_zone_has_its_bounds_and_gives_its_routes_their_time() {
+        let route = only_route("zone = \"main\"\norigin = { mode = \"default\" }");
+        assert_eq!(route.zone, Some(0));
+        assert_eq!(route.origin.unwrap().ttl.unwrap().as_secs(), 3600);
+        assert_eq!(
+            errors(
+                "schema = 1\n[zones.x]\nbytes = \"1kB\"\ncapacity = 0\n[zones.y]\nbytes = \"1kB\"\n\
+                 [[routes]]\nname = \"a\"\nmatch = \"/a\"\nzone = \"x\"\n"
+            ),
+            [
+                "4:12 0 is not enough",
+                "6:9 the zone `y` would hold next to nothing",
+                "10:8 a zone means nothing on a route that the shim does not cache",
+            ]
+        );
+    }
+
+    #[test]
+    fn c4_tags_are_filled_from_pattern_and_identity() {
+        let route = only_route(
+            "origin = { mode = \"default\", ttl = \"1m\" }\ntags = [\"team:{id}\", \"user:{user}\"]\n\
+             invalidates = \"team:{id}\"",
+        );
+        assert_eq!(route.tags.len(), 2);
+        assert_eq!(route.invalidates.len(), 1);
+        assert_eq!(
+            errors(
+                "schema = 1\n[[routes]]\nname = \"a\"\nmatch = \"/a/:id\"\ntags = [\"t:{di}\"]\n\
+                 invalidates = [\"u:{user}\"]\n"
+            ),
+            [
+                "5:8 tags mean nothing on a route that the shim does not cache",
+                "5:8 `/a/:id` has no parameter `di`",
+                "5:8 the tag has the user in it, but nothing says who that is",
+            ]
+        );
+    }
+
+    #[test]
+    fn c6_each_kind_of_cache_may_be_told_its_own_time() {
+        let tiered = only_route("browser = \"tiered\"").browser.unwrap();
+        let spelled = only_route(
+            "browser = { ttl = \"10m\", shared = \"1h\", cdn = \"1d\", surrogate = \"1d\" }",
+        );
+        assert_eq!(spelled.browser.unwrap(), tiered);
+        assert_eq!(tiered.cache_control, "public, s-maxage=3600, max-age=600");
+        assert_eq!(tiered.cdn.as_deref(), Some("max-age=86400"));
+        assert_eq!(tiered.surrogate.as_deref(), Some("max-age=86400"));
+        let private = "schema = 1\n[[routes]]\nname = \"a\"\nmatch = \"/a\"\n\
+            browser = { ttl = \"1m\", scope = \"private\", cdn = \"1d\" }\n";
+        assert_eq!(
+            errors(private),
+            ["5:11 what is private to one browser cannot be kept by shared caches"]
+        );
+    }
+
+    #[test]
+    fn p4_fields_of_answers_are_checked() {
+        let route = only_route("headers = { X-Frame-Options = \"DENY\" }");
+        assert_eq!(route.headers["x-frame-options"], "DENY");
+        assert_eq!(
+            errors(
+                "schema = 1\n[headers]\nCache-Control = \"x\"\nx-a = \"\\r\\n\"\n\"a b\" = \"x\"\n\
+                 X-B = \"1\"\nx-b = \"2\"\n"
+            ),
+            [
+                "3:1 `cache-control` cannot be set here: it says what the answer is, or how it travels",
+                "4:7 `\\r\\n` is no value for `x-a`",
+                "5:1 `a b` is no header field",
+                "7:1 `x-b` stands twice",
+            ]
+        );
+    }
+
+    #[test]
+    fn keys_hold_cookies_and_devices() {
+        let route = only_route(
+            "key = { cookies = [\"b\", \"a\", \"b\"], device = true }\norigin = \"respect\"",
+        );
+        let key = route.origin.unwrap().key;
+        assert_eq!(key.cookies, ["a", "b"]);
+        assert!(key.device && key.is_personal());
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use alloc::string::String;
 
-use super::{BrowserRule, Policy, Route, Tier};
+use super::{BrowserRule, Policy, Route, Template, Tier};
 use crate::headers::Fields;
 use crate::headers::cache_status::Fwd;
 use crate::identity::Identity;
+use crate::invalidate::Tag;
 use crate::rate::Limit;
 use crate::request::Request;
 use crate::rule::CacheRule;
@@ -106,6 +107,20 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// The fields that an answer of `route` leaves with, by lower-case name: the route's, and
+    /// the policy's where the route is silent. Without a route, the policy's.
+    pub fn headers<'p>(
+        &'p self,
+        route: Option<&'p Route>,
+    ) -> impl Iterator<Item = (&'p str, &'p str)> + use<'p> {
+        let own = route.map(|route| &route.headers);
+        let is_own = move |name: &str| own.is_some_and(|own| own.contains_key(name));
+        let shared = self.model.headers.iter().filter(move |(name, _)| !is_own(name));
+        own.into_iter().flatten().chain(shared).map(|(name, value)| (&**name, &**value))
+    }
+}
+
 /// Whether a cache may answer such a request at all.
 fn suits_cache<F: Fields + ?Sized>(request: &Request<'_, F>) -> Result<(), Bypass> {
     match request.target.ambiguity() {
@@ -127,6 +142,43 @@ impl<'p> Plan<'p> {
     /// What browsers are told.
     pub fn browser(&self) -> Option<&'p BrowserRule> {
         self.route?.browser.as_ref()
+    }
+
+    /// What the answer can be invalidated by, besides its URI.
+    pub fn tags<'a, F: Fields + ?Sized>(
+        &self,
+        request: &'a Request<'_, F>,
+        who: &'a Identity,
+    ) -> impl Iterator<Item = Tag> + use<'a, 'p, F> {
+        self.fill(self.route.map_or(&[], |route| &route.tags), request, who)
+    }
+
+    /// The tags that the request invalidates if it succeeds: see [`crate::invalidate::tags`].
+    pub fn invalidates<'a, F: Fields + ?Sized>(
+        &self,
+        request: &'a Request<'_, F>,
+        who: &'a Identity,
+    ) -> impl Iterator<Item = Tag> + use<'a, 'p, F> {
+        self.fill(self.route.map_or(&[], |route| &route.invalidates), request, who)
+    }
+
+    fn fill<'a, F: Fields + ?Sized>(
+        &self,
+        templates: &'p [Template],
+        request: &'a Request<'_, F>,
+        who: &'a Identity,
+    ) -> impl Iterator<Item = Tag> + use<'a, 'p, F> {
+        let pattern = self.route.map(|route| &route.pattern);
+        // What the route was matched by, so that no spelling of a path evades its tags.
+        let path = request.target.route_path();
+        let parameter = move |name: &str| pattern?.parameter(name, path);
+        templates.iter().map(move |template| Tag(template.fill(who, parameter)))
+    }
+
+    /// The fields that the answer leaves with, by lower-case name: the route's, and the
+    /// policy's where the route is silent.
+    pub fn headers(&self) -> impl Iterator<Item = (&'p str, &'p str)> + use<'p> {
+        self.policy.headers(self.route)
     }
 
     /// The key as people read it, where the policy names one and a cache is used:

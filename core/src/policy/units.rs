@@ -81,6 +81,27 @@ impl fmt::Display for DurationText {
     }
 }
 
+/// Reads a number of bytes: a whole number with its unit, `256MB`. `kB`, `MB` and `GB` are
+/// powers of 1000, `KiB`, `MiB` and `GiB` of 1024.
+pub fn bytes(text: &str) -> Result<u64, Malformed> {
+    let bad = |message| Malformed::new(message, "a size reads like `64kB`, `256MB` or `1GiB`");
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let unit = match unit {
+        "B" => 1,
+        "kB" | "KB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "" => return Err(bad(format!("`{text}` has no unit"))),
+        _ => return Err(bad(format!("`{unit}` is no unit of size"))),
+    };
+    let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    number.ok_or_else(|| bad(format!("`{text}` is no size")))
+}
+
 /// Reads a rate: `100 per 60s`, a number of requests in a window.
 pub fn rate(text: &str) -> Result<(NonZeroU32, Duration), Malformed> {
     let bad =
@@ -136,6 +157,17 @@ mod tests {
         use alloc::string::ToString;
         for text in ["0s", "60s", "120s", "5m", "1h30m", "1d", "1500ms", "365d", "2m1s"] {
             assert_eq!(DurationText(duration(text).unwrap()).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn sizes_say_their_unit() {
+        for (text, size) in [("0B", 0), ("64kB", 64_000), ("256MB", 256_000_000), ("1GiB", 1 << 30)]
+        {
+            assert_eq!(bytes(text).unwrap(), size, "{text}");
+        }
+        for text in ["", "1", "MB", "1.5GB", "-1MB", "1 MB", "1mb", "99999999999999999999GB"] {
+            assert!(bytes(text).is_err(), "{text}");
         }
     }
 

@@ -88,6 +88,7 @@ impl Passage<'_> {
     fn finish(&self, head: &mut Edits, code: u16, fields: &impl Fields, status: &CacheStatus<'_>) {
         respond::browser(head, &self.plan, &self.asked, code, fields);
         respond::cache_status(head, status);
+        respond::headers(head, self.plan.headers());
         if let Some((limit, admission)) = &self.allowance {
             respond::rate_limit(head, limit, admission);
         }

@@ -11,7 +11,7 @@ use tidegate_core::{
 };
 use worker::web_sys;
 
-use super::{Gate, Stop};
+use super::{Gate, Refusal, Stop};
 use crate::admission;
 use crate::head::{Head, RequestHead};
 use crate::url::Url;
@@ -90,7 +90,8 @@ impl<'a> Passage<'a> {
 
     /// The end of a request that gets `problem` for an answer.
     pub(super) fn refuse(&self, problem: Problem) -> Stop {
-        Stop::Refused(problem, self.allowance)
+        let refusal = Refusal { allowance: self.allowance, route: self.plan.route };
+        Stop::Refused(problem, Some(refusal))
     }
 
     /// The client's address, which Cloudflare writes over whatever the client sent.

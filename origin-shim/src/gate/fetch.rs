@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use tidegate_core::headers::ResponseDirectives;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::headers::range::ContentRange;
-use tidegate_core::invalidate::{Resource, invalidated};
+use tidegate_core::invalidate::{self, Resource, Tag, invalidated};
 use tidegate_core::partial::may_combine;
 use tidegate_core::policy::Upstream;
 use tidegate_core::refresh::refresh;
@@ -24,7 +24,7 @@ use tidegate_core::{
 };
 
 use super::{Gate, Passage, SCHEME, Shared, answer, read_target};
-use crate::answer_store::Answer;
+use crate::answer_store::{Answer, AnswerStore};
 use crate::body::{Body, Recorder};
 use crate::clock;
 use crate::invalidations::Moment;
@@ -206,6 +206,17 @@ impl Fetch<'_> {
         }
     }
 
+    /// Where answers of this route live.
+    fn store(&self) -> &Arc<AnswerStore> {
+        self.shared.answers.of(&self.passage.plan)
+    }
+
+    /// What the answer can be invalidated by, besides its URI.
+    fn tags(&self) -> Arc<[Tag]> {
+        let Passage { plan, asked, visitor, .. } = self.passage;
+        plan.tags(asked, &visitor.identity).collect()
+    }
+
     /// Whether the request is for the whole of which `part` is the begin, so that the rest
     /// completes it (RFC 9111 §3.4).
     fn completes(&self, part: &Answer) -> bool {
@@ -241,13 +252,14 @@ impl Fetch<'_> {
                     body: Bytes::new(),
                     vary,
                     resource: Resource::of(self.passage.asked),
+                    tags: self.tags(),
                     // What invalidated it just now was this very answer's request.
                     began: match self.passage.asked.method {
                         Method::Get => asked.began,
                         _ => self.shared.answers.begin(),
                     },
                 };
-                let recorder = record(self.shared, begin, incoming, self.key, answer);
+                let recorder = record(self.store(), begin, incoming, self.key.clone(), answer);
                 if has_it {
                     tokio::spawn(recorder.drain());
                     answer::not_modified(&mut response);
@@ -273,7 +285,7 @@ impl Fetch<'_> {
             said.is_some() && said != known.head.get(name)
         });
         if changed {
-            self.shared.answers.remove(&self.key);
+            self.store().remove(&self.key);
             return;
         }
         let head = merge(&known.head, response.headers());
@@ -283,7 +295,7 @@ impl Fetch<'_> {
             renew(self.rule, self.passage.asked, &answered, &asked.exchange)
         {
             let answer = known.renewed(stored, storable(head), asked.began);
-            self.shared.answers.put(self.key.clone(), answer, now);
+            self.store().put(self.key.clone(), answer, now);
         }
     }
 
@@ -304,9 +316,9 @@ impl Fetch<'_> {
         match decision {
             Store::Keep { .. } => {
                 let answer = Answer { head: storable(answer.head), ..answer };
-                self.shared.answers.put(self.key, answer, now);
+                self.store().put(self.key.clone(), answer, now);
             }
-            Store::Skip(_) => self.shared.answers.remove(&self.key),
+            Store::Skip(_) => self.store().remove(&self.key),
         }
         response
     }
@@ -410,6 +422,10 @@ impl Shared {
         for resource in invalidated(passage.asked, status.as_u16(), head) {
             self.answers.invalidate(resource);
         }
+        let Passage { plan, asked, visitor, .. } = passage;
+        for tag in invalidate::tags(plan, asked, &visitor.identity, status.as_u16()) {
+            self.answers.invalidate_tag(tag);
+        }
     }
 
     fn refreshing(&self) -> MutexGuard<'_, HashSet<CacheKey>> {
@@ -422,17 +438,17 @@ fn question(passage: &Passage<'_>) -> Question {
     upstream::question(passage.parts, passage.asked.target, passage.visitor, passage.asked.scheme)
 }
 
-/// A recorder that stores `answer` with the body once that is whole.
+/// A recorder that puts `answer` with the body into `store` once that is whole.
 fn record(
-    shared: &Arc<Shared>,
+    store: &Arc<AnswerStore>,
     begin: Bytes,
     incoming: Incoming,
     key: CacheKey,
     answer: Answer,
 ) -> Recorder {
-    let limit = shared.answers.object_max();
-    let shared = Arc::clone(shared);
-    let hand_over = move |body| shared.answers.put(key, Answer { body, ..answer }, clock::now());
+    let limit = store.object_max();
+    let store = Arc::clone(store);
+    let hand_over = move |body| store.put(key, Answer { body, ..answer }, clock::now());
     Recorder::new(begin, incoming, limit, Box::new(hand_over))
 }
 
