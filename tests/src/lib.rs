@@ -5,6 +5,7 @@
 //! by sleeping: readiness is read from the programs, and every wait is bounded.
 
 pub mod cache_status;
+pub mod cases;
 pub mod demo_origin;
 pub mod policy_file;
 pub mod process;

@@ -1,0 +1,77 @@
+//! Stored answers, in memory.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tidegate_core::headers::vary::{VariantSignature, Vary};
+use tidegate_core::invalidate::Resource;
+use tidegate_core::{CacheKey, Lookup, Stored};
+
+use crate::message::Head;
+
+/// A stored answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) stored: Stored,
+    pub(crate) head: Head,
+    pub(crate) body: String,
+    pub(crate) vary: Vary,
+    pub(crate) signature: VariantSignature,
+    pub(crate) resource: Resource,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Store(HashMap<CacheKey, Vec<Arc<Answer>>>);
+
+impl Store {
+    /// The most recent answer that suits a request with these fields (RFC 9111 §4.1).
+    pub(crate) fn find(&self, key: &CacheKey, request: &Head) -> Lookup<Arc<Answer>> {
+        let Some(variants) = self.0.get(key).filter(|variants| !variants.is_empty()) else {
+            return Lookup::Nothing;
+        };
+        match variants
+            .iter()
+            .rev()
+            .find(|answer| answer.vary.signature(request) == answer.signature)
+        {
+            Some(answer) => Lookup::Found(Arc::clone(answer)),
+            None => Lookup::OtherVariants,
+        }
+    }
+
+    /// Stores an answer in place of the one that the same request fields chose.
+    pub(crate) fn put(&mut self, key: CacheKey, answer: Answer) {
+        let variants = self.0.entry(key).or_default();
+        let is_other = |other: &Arc<Answer>| {
+            (&other.vary, &other.signature) != (&answer.vary, &answer.signature)
+        };
+        variants.retain(is_other);
+        variants.push(Arc::new(answer));
+    }
+
+    /// Stores an answer in place of `old`, of which it is the successor: it may be chosen by other
+    /// request fields than that.
+    pub(crate) fn replace(&mut self, key: CacheKey, old: &Answer, answer: Answer) {
+        if let Some(variants) = self.0.get_mut(&key) {
+            variants.retain(|other| !core::ptr::eq(&**other, old));
+        }
+        self.put(key, answer);
+    }
+
+    pub(crate) fn remove(&mut self, key: &CacheKey) {
+        self.0.remove(key);
+    }
+
+    pub(crate) fn invalidate(&mut self, resources: Vec<Resource>) {
+        let resources: HashSet<Resource> = resources.into_iter().collect();
+        for variants in self.0.values_mut() {
+            variants.retain(|answer| !resources.contains(&answer.resource));
+        }
+    }
+}
+
+impl tidegate_core::reuse::Answer for Answer {
+    fn stored(&self) -> &Stored {
+        &self.stored
+    }
+}
