@@ -1,7 +1,5 @@
 //! Entity tags (RFC 9110 §8.8.3) and their two comparisons (§8.8.3.2).
 
-use super::list;
-
 /// An entity tag as it stands in a field: `"abc"` or `W/"abc"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ETag<'a> {
@@ -44,7 +42,26 @@ pub fn none_match_names(line: &[u8], current: Option<&ETag<'_>>) -> bool {
         return true;
     }
     let Some(current) = current else { return false };
-    list::members(line).filter_map(ETag::parse).any(|tag| tag.matches_weakly(current))
+    tags(line).any(|tag| tag.matches_weakly(current))
+}
+
+/// The entity tags of a list. No other list holds them: in a tag a backslash escapes nothing, so
+/// that `"\\"` is a whole one (§8.8.3).
+fn tags(line: &[u8]) -> impl Iterator<Item = ETag<'_>> {
+    let mut rest = line;
+    core::iter::from_fn(move || {
+        loop {
+            let separators = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b',')).count();
+            let (_, tag) = rest.split_at(separators);
+            let open = tag.iter().position(|b| *b == b'"')?;
+            let close = open + 1 + tag[open + 1..].iter().position(|b| *b == b'"')?;
+            let (tag, behind) = tag.split_at(close + 1);
+            rest = behind;
+            if let Some(tag) = ETag::parse(tag) {
+                return Some(tag);
+            }
+        }
+    })
 }
 
 #[cfg(test)]
