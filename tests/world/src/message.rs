@@ -87,6 +87,8 @@ impl Terms {
             "host" => return Some(self.host.clone()),
             "HOST" => return Some(self.host.to_ascii_uppercase()),
             "other" => return Some(self.other.clone()),
+            "8000" => return Some("x".repeat(8000)),
+            "long" => return Some("x".repeat(tidegate_core::target::MAX_LEN)),
             _ => {}
         }
         let (offset, format) = name.split_once(' ').unwrap_or((name, "imf"));
@@ -192,8 +194,12 @@ impl Fields for Head {
 
 impl FieldsMut for Head {
     fn set(&mut self, name: &'static str, value: &str) {
-        self.remove(name);
-        self.append(name, value);
+        self.set_named(name, value);
+    }
+
+    fn set_named(&mut self, name: &str, value: &str) {
+        self.0.retain(|(n, _)| n != name);
+        self.0.push((name.into(), value.into()));
     }
 
     fn append(&mut self, name: &'static str, value: &str) {
