@@ -4,8 +4,10 @@
 //! business. An error of that place is the shell's too, and is never one of the answers here.
 
 pub mod fixed_window;
+pub mod gcra;
 pub mod key;
 pub mod limit;
+pub mod sliding_window;
 pub mod state;
 
 use core::time::Duration;
@@ -43,6 +45,20 @@ impl Admission {
     pub fn decide(limit: &Limit, state: Option<State>, now: Timestamp) -> Self {
         match limit.algorithm {
             Algorithm::FixedWindow => fixed_window::admit(limit, state, now),
+            Algorithm::SlidingWindow => sliding_window::admit(limit, state, now),
+            Algorithm::Gcra => gcra::admit(limit, state, now),
+        }
+    }
+
+    /// The denial of a request that would be allowed after `wait`; where the limit blocks, it
+    /// blocks from now on.
+    fn deny(limit: &Limit, state: State, wait: Duration, now: Timestamp) -> Self {
+        match limit.block.filter(|block| *block > Duration::ZERO) {
+            None => Self::Deny { retry_after: wait, next_state: state },
+            Some(block) => {
+                let next_state = State::Blocked { until: now + block };
+                Self::Deny { retry_after: block, next_state }
+            }
         }
     }
 
@@ -50,6 +66,110 @@ impl Admission {
     pub const fn next_state(&self) -> State {
         match self {
             Self::Allow { next_state, .. } | Self::Deny { next_state, .. } => *next_state,
+        }
+    }
+}
+
+/// The denial of a client that is blocked, if it is.
+fn blocked(limit: &Limit, state: Option<State>, now: Timestamp) -> Option<Admission> {
+    let Some(State::Blocked { until }) = state else { return None };
+    // A clock that was set back must not make a block longer than the policy says.
+    let until = until.min(now + limit.block.unwrap_or(limit.window));
+    let next_state = State::Blocked { until };
+    (now < until).then(|| Admission::Deny { retry_after: until.since(now), next_state })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use core::num::NonZeroU32;
+
+    pub(crate) fn limit(
+        algorithm: Algorithm,
+        quota: u32,
+        window: Duration,
+        block: Option<Duration>,
+    ) -> Limit {
+        Limit {
+            name: "standard".into(),
+            quota: NonZeroU32::new(quota).unwrap(),
+            window,
+            burst: 0,
+            block,
+            algorithm,
+            key: alloc::vec![KeyPart::ClientIp],
+        }
+    }
+
+    /// One client under one limit, with a clock that moves when told.
+    pub(crate) struct Client {
+        limit: Limit,
+        state: Option<State>,
+        now: Timestamp,
+        random: u64,
+    }
+
+    impl Client {
+        pub(crate) fn new(limit: Limit) -> Self {
+            Self { limit, state: None, now: Timestamp::from_secs(1_795_000_000), random: 1 }
+        }
+
+        /// Sends a request; whether it may proceed.
+        pub(crate) fn ask(&mut self) -> bool {
+            matches!(self.decide(), Admission::Allow { .. })
+        }
+
+        pub(crate) fn wait(&mut self, span: Duration) {
+            self.now = self.now + span;
+        }
+
+        pub(crate) fn set_clock(&mut self, now: Timestamp) {
+            self.now = now;
+        }
+
+        /// The times at which `requests` requests were allowed, 0 to `apart` milliseconds apart.
+        pub(crate) fn ask_at_random(&mut self, requests: usize, apart: u64) -> Vec<Timestamp> {
+            let mut allowed = Vec::new();
+            for _ in 0..requests {
+                if self.ask() {
+                    allowed.push(self.now);
+                }
+                self.wait_at_random(apart);
+            }
+            allowed
+        }
+
+        /// At every denial: what is said to be the time to wait is, to the millisecond, and the
+        /// state survives its encoding.
+        pub(crate) fn check_every_denial(&mut self, requests: usize, apart: u64) {
+            let mut denials = 0;
+            for _ in 0..requests {
+                if let Admission::Deny { retry_after, .. } = self.decide() {
+                    denials += 1;
+                    let after = |span| Admission::decide(&self.limit, self.state, self.now + span);
+                    let early = retry_after.saturating_sub(Duration::from_millis(1));
+                    let late = after(retry_after);
+                    assert!(matches!(late, Admission::Allow { .. }), "{retry_after:?} {late:?}");
+                    assert!(matches!(after(early), Admission::Deny { .. }), "{retry_after:?}");
+                }
+                let state = self.state.unwrap();
+                assert_eq!(State::decode(state.encode().as_bytes()), Some(state));
+                self.wait_at_random(apart);
+            }
+            assert!(denials > 0, "the test asks too seldom to be denied");
+        }
+
+        fn decide(&mut self) -> Admission {
+            let admission = Admission::decide(&self.limit, self.state, self.now);
+            self.state = Some(admission.next_state());
+            admission
+        }
+
+        /// A linear congruential generator: the same walk every time.
+        fn wait_at_random(&mut self, apart: u64) {
+            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.wait(Duration::from_millis((self.random >> 33) % (apart + 1)));
         }
     }
 }

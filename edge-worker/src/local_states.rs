@@ -62,6 +62,7 @@ mod tests {
             name: "l".into(),
             quota: std::num::NonZeroU32::MIN,
             window: Duration::from_secs(60),
+            burst: 0,
             block: None,
             algorithm: Algorithm::FixedWindow,
             key: vec![KeyPart::ClientIp],

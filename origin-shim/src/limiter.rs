@@ -109,6 +109,7 @@ mod tests {
             name: "l".into(),
             quota: quota.try_into().unwrap(),
             window: Duration::from_secs(60),
+            burst: 0,
             block: Some(Duration::from_secs(60)),
             algorithm: Algorithm::FixedWindow,
             key: vec![KeyPart::ClientIp],

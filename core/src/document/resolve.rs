@@ -104,6 +104,7 @@ fn limits(sections: Named<LimitSection>, context: &mut Context<'_>) -> Vec<Limit
             name: name.value,
             quota: section.limit.quota,
             window: section.limit.window,
+            burst: 0,
             block: section.block.map(|Ttl(block)| block),
             algorithm: section.algorithm.unwrap_or(Algorithm::FixedWindow),
             key: match section.key {

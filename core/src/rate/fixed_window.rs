@@ -5,20 +5,16 @@
 //! The worst burst is twice the quota: at the end of one window and the begin of the next.
 //! Constant time, no allocation.
 
-use core::time::Duration;
-
-use super::{Admission, Limit, State};
+use super::{Admission, Limit, State, blocked};
 use crate::time::Timestamp;
 
 /// Decides on one request.
 pub(super) fn admit(limit: &Limit, state: Option<State>, now: Timestamp) -> Admission {
+    if let Some(denial) = blocked(limit, state, now) {
+        return denial;
+    }
     let quota = limit.quota.get();
     let (since, used) = match state {
-        Some(State::Blocked { until }) if now < until => {
-            // A clock that was set back must not make a block longer than the policy says.
-            let until = until.min(now + limit.block.unwrap_or(limit.window));
-            return deny(until, now);
-        }
         Some(State::Counting { since, used }) if now < since + limit.window => {
             (since.min(now), used)
         }
@@ -29,35 +25,22 @@ pub(super) fn admit(limit: &Limit, state: Option<State>, now: Timestamp) -> Admi
         let next_state = State::Counting { since, used: used + 1 };
         return Admission::Allow { remaining: quota - used - 1, reset: end.since(now), next_state };
     }
-    match limit.block.filter(|block| *block > Duration::ZERO) {
-        Some(block) => deny(now + block, now),
-        None => deny(end, now),
-    }
-}
-
-fn deny(until: Timestamp, now: Timestamp) -> Admission {
-    Admission::Deny { retry_after: until.since(now), next_state: State::Blocked { until } }
+    // Without block, the rest of the window is as good as one, and cheaper to remember.
+    let next_state = State::Blocked { until: end };
+    Admission::deny(limit, next_state, end.since(now), now)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Algorithm, KeyPart};
+    use super::super::Algorithm;
     use super::*;
-    use alloc::vec;
-    use core::num::NonZeroU32;
+    use core::time::Duration;
 
     const START: Timestamp = Timestamp::from_secs(1_000_000);
     const SECOND: Duration = Duration::from_secs(1);
 
     fn limit(quota: u32, block: Option<Duration>) -> Limit {
-        Limit {
-            name: "standard".into(),
-            quota: NonZeroU32::new(quota).unwrap(),
-            window: SECOND * 60,
-            block,
-            algorithm: Algorithm::FixedWindow,
-            key: vec![KeyPart::ClientIp],
-        }
+        super::super::tests::limit(Algorithm::FixedWindow, quota, SECOND * 60, block)
     }
 
     /// Sends `count` requests at `now`; the last verdict.

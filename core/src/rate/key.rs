@@ -87,6 +87,7 @@ mod tests {
             name: String::from("l"),
             quota: NonZeroU32::MIN,
             window: Duration::from_secs(1),
+            burst: 0,
             block: None,
             algorithm: Algorithm::FixedWindow,
             key: parts.to_vec(),

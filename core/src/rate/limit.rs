@@ -21,6 +21,10 @@ pub struct Limit {
     /// The length of a window.
     #[serde(with = "as_millis")]
     pub window: Duration,
+    /// How many requests may come at once on top of an even pace; [`Algorithm::Gcra`] alone
+    /// has a pace.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub burst: u32,
     /// For how long a client is refused once it exceeds the quota; without it, until its
     /// window ends.
     #[serde(with = "as_millis::option", default, skip_serializing_if = "Option::is_none")]
@@ -38,4 +42,26 @@ pub struct Limit {
 pub enum Algorithm {
     /// [`super::fixed_window`]
     FixedWindow,
+    /// [`super::sliding_window`]
+    SlidingWindow,
+    /// [`super::gcra`]
+    Gcra,
+}
+
+impl Limit {
+    /// The most requests that may come within an instant: what to plan capacity by.
+    pub fn worst_burst(&self) -> u32 {
+        let quota = self.quota.get();
+        match self.algorithm {
+            // At the end of one window and the begin of the next.
+            Algorithm::FixedWindow => quota.saturating_mul(2),
+            Algorithm::SlidingWindow if quota as usize <= super::sliding_window::LOG_MAX => quota,
+            Algorithm::SlidingWindow => quota.saturating_mul(2),
+            Algorithm::Gcra => self.burst.saturating_add(1),
+        }
+    }
+}
+
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

@@ -1,5 +1,8 @@
 //! What a store keeps for a key between two requests: a few bytes, the same in every store.
 
+use core::time::Duration;
+
+use super::sliding_window::{Buckets, LOG_MAX, Log};
 use crate::time::Timestamp;
 
 /// The state of one key under one limit.
@@ -12,6 +15,15 @@ pub enum State {
         /// Requests allowed in it so far.
         used: u32,
     },
+    /// [`super::sliding_window`] with a small quota.
+    Log(Log),
+    /// [`super::sliding_window`] with a large quota.
+    Buckets(Buckets),
+    /// [`super::gcra`]: when an even pace would allow the next request.
+    Paced {
+        /// Nanoseconds since the Unix epoch.
+        until: u64,
+    },
     /// The quota was exceeded, and nothing is allowed before this time.
     Blocked {
         /// When the block ends.
@@ -19,44 +31,98 @@ pub enum State {
     },
 }
 
-/// Length of the encoded form.
-pub const ENCODED_LEN: usize = 13;
+/// The longest encoded form: a full log.
+pub const ENCODED_MAX: usize = 1 + 1 + 8 + 4 * (LOG_MAX - 1);
 
+/// The encoded form of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    bytes: [u8; ENCODED_MAX],
+    len: usize,
+}
+
+// The tag is also the version of what follows.
 const COUNTING_V1: u8 = 1;
 const BLOCKED_V1: u8 = 2;
+const LOG_V1: u8 = 3;
+const BUCKETS_V1: u8 = 4;
+const PACED_V1: u8 = 5;
 
 impl State {
-    /// The bytes to store: a tag that is also the version, then big-endian numbers.
-    pub fn encode(self) -> [u8; ENCODED_LEN] {
-        let (tag, time, used) = match self {
-            Self::Counting { since, used } => (COUNTING_V1, since, used),
-            Self::Blocked { until } => (BLOCKED_V1, until, 0),
-        };
-        let mut bytes = [0; ENCODED_LEN];
-        bytes[0] = tag;
-        bytes[1..9].copy_from_slice(&time.as_millis().to_be_bytes());
-        bytes[9..].copy_from_slice(&used.to_be_bytes());
-        bytes
+    /// The bytes to store: a tag, then big-endian numbers.
+    pub fn encode(&self) -> Encoded {
+        let mut encoded = Encoded { bytes: [0; ENCODED_MAX], len: 0 };
+        let mut put = |bytes: &[u8]| encoded.put(bytes);
+        match self {
+            Self::Counting { since, used } => {
+                put(&[COUNTING_V1]);
+                put(&since.as_millis().to_be_bytes());
+                put(&used.to_be_bytes());
+            }
+            Self::Blocked { until } => {
+                put(&[BLOCKED_V1]);
+                put(&until.as_millis().to_be_bytes());
+            }
+            Self::Log(log) => {
+                put(&[LOG_V1]);
+                log.encode(put);
+            }
+            Self::Buckets(buckets) => {
+                put(&[BUCKETS_V1]);
+                buckets.encode(put);
+            }
+            Self::Paced { until } => {
+                put(&[PACED_V1]);
+                put(&until.to_be_bytes());
+            }
+        }
+        encoded
     }
 
     /// Reads stored bytes. `None` for what no known version wrote: a store's nonsense is
     /// the shell's to report, never a verdict.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; ENCODED_LEN] = bytes.try_into().ok()?;
-        let time = Timestamp::from_millis(u64::from_be_bytes(bytes[1..9].try_into().ok()?));
-        let used = u32::from_be_bytes(bytes[9..].try_into().ok()?);
-        match bytes[0] {
-            COUNTING_V1 => Some(Self::Counting { since: time, used }),
-            BLOCKED_V1 if used == 0 => Some(Self::Blocked { until: time }),
+        let number = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_be_bytes);
+        let (&tag, rest) = bytes.split_first()?;
+        match tag {
+            COUNTING_V1 => {
+                let (since, used) = rest.split_at_checked(8)?;
+                let since = Timestamp::from_millis(number(since)?);
+                Some(Self::Counting { since, used: u32::from_be_bytes(used.try_into().ok()?) })
+            }
+            BLOCKED_V1 => Some(Self::Blocked { until: Timestamp::from_millis(number(rest)?) }),
+            LOG_V1 => Log::decode(rest).map(Self::Log),
+            BUCKETS_V1 => Buckets::decode(rest).map(Self::Buckets),
+            PACED_V1 => Some(Self::Paced { until: number(rest)? }),
             _ => None,
         }
     }
 
     /// When this state no longer tells anything, so that a store may forget it.
-    pub fn expires(self, window: core::time::Duration) -> Timestamp {
+    pub fn expires(&self, window: Duration) -> Timestamp {
         match self {
-            Self::Counting { since, .. } => since + window,
-            Self::Blocked { until } => until,
+            Self::Counting { since, .. } => *since + window,
+            Self::Blocked { until } => *until,
+            Self::Log(log) => log.last() + window,
+            Self::Buckets(buckets) => buckets.since() + window + window,
+            Self::Paced { until } => Timestamp::from_millis(until.div_ceil(1_000_000)),
+        }
+    }
+}
+
+impl Encoded {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Appends; what a state has fits by the length of the longest.
+    fn put(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if let Some(place) = self.bytes.get_mut(self.len) {
+                *place = *byte;
+                self.len += 1;
+            }
         }
     }
 }
@@ -69,11 +135,11 @@ mod tests {
     fn states_survive_a_store_and_nonsense_does_not() {
         let counting = State::Counting { since: Timestamp::from_millis(u64::MAX - 1), used: 7 };
         let blocked = State::Blocked { until: Timestamp::from_millis(42) };
-        for state in [counting, blocked] {
-            assert_eq!(State::decode(&state.encode()), Some(state));
+        let paced = State::Paced { until: 7 };
+        for state in [counting, blocked, paced] {
+            assert_eq!(State::decode(state.encode().as_bytes()), Some(state));
         }
-        for bytes in [&[][..], &[1; 5], &[9; ENCODED_LEN], &[2; ENCODED_LEN], &[1; ENCODED_LEN + 1]]
-        {
+        for bytes in [&[][..], &[1; 5], &[9; 13], &[2; 13], &[1; 14], &[5; 8]] {
             assert_eq!(State::decode(bytes), None, "{bytes:?}");
         }
     }

@@ -48,7 +48,7 @@ pub(super) fn answer(state: Option<State>, now: Timestamp) -> Result<Response> {
 
 /// `TIME STATE`: milliseconds and hexadecimal digits, none of these if nothing was known.
 fn known(state: Option<State>, now: Timestamp) -> String {
-    let state = state.map(|state| hex::encode(&state.encode()));
+    let state = state.map(|state| hex::encode(state.encode().as_bytes()));
     format!("{} {}", now.as_millis(), state.unwrap_or_default())
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Record {
 impl Record {
     /// The state's own bytes, then the time.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = self.state.encode().to_vec();
+        let mut bytes = self.state.encode().as_bytes().to_vec();
         bytes.extend_from_slice(&self.expires.as_millis().to_be_bytes());
         bytes
     }
