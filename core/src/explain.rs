@@ -14,7 +14,7 @@ use crate::headers::{Fields, FieldsMut};
 use crate::identity::Identity;
 use crate::key::CacheKey;
 use crate::policy::{Plan, Policy, Tier, units};
-use crate::rate::{Admission, ClientFacts, KeyPart, Limit};
+use crate::rate::{Admission, Algorithm, ClientFacts, KeyPart, Limit};
 use crate::request::Request;
 use crate::respond;
 use crate::response::Response;
@@ -78,6 +78,10 @@ pub struct LimitExplanation {
     pub name: String,
     /// What it allows, as the policy would write it.
     pub limit: String,
+    /// How requests are counted.
+    pub algorithm: Algorithm,
+    /// The most requests that may come within an instant.
+    pub worst_burst: u32,
     /// For how long it blocks once exceeded.
     pub block: Option<String>,
     /// What this request is counted by.
@@ -161,6 +165,8 @@ fn explain_limit(limit: &Limit, client: &ClientFacts<'_>) -> LimitExplanation {
     LimitExplanation {
         name: limit.name.clone(),
         limit: format!("{} per {}", limit.quota, text(limit.window)),
+        algorithm: limit.algorithm,
+        worst_burst: limit.worst_burst(),
         block: limit.block.map(text),
         counted_by: counted_by.unwrap_or_else(|| "everybody unknown together".to_owned()),
     }
@@ -246,17 +252,11 @@ impl fmt::Display for Explanation {
             }
         }
         for limit in &self.limits {
-            let LimitExplanation { name, limit, block, counted_by } = limit;
-            match block {
-                Some(block) => line(
-                    f,
-                    "limit",
-                    format_args!(
-                        "{name}: {limit}, then blocked for {block}; counts by {counted_by}"
-                    ),
-                )?,
-                None => line(f, "limit", format_args!("{name}: {limit}; counts by {counted_by}"))?,
-            }
+            let LimitExplanation { name, limit, block, counted_by, worst_burst, .. } = limit;
+            let block = block.as_ref().map(|block| format!(", then blocked for {block}"));
+            let block = block.unwrap_or_default();
+            line(f, "limit", format_args!("{name}: {limit}{block}; counts by {counted_by}"))?;
+            line(f, "", format_args!("at the worst {worst_burst} at once"))?;
         }
         writeln!(
             f,

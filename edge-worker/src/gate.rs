@@ -55,7 +55,7 @@ pub(crate) struct Refusal {
 /// Why a request gets its answer neither from the cache nor from the origin.
 pub(crate) enum Stop {
     /// The policy or the protocol refuses it.
-    Refused(Problem, Option<Refusal>),
+    Refused(Problem, Option<Box<Refusal>>),
     /// The origin does not answer.
     Unreachable(Unreachable),
     /// Something of ours failed before the request was on its way; the word says what.

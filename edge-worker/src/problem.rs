@@ -14,7 +14,7 @@ use crate::platform;
 /// with the fields of the policy where that could be read.
 pub(crate) fn answer(
     problem: &Problem,
-    refusal: Option<Refusal>,
+    refusal: Option<Box<Refusal>>,
 ) -> Result<web_sys::Response, JsValue> {
     let mut head = Edits::default();
     problem.fields(&mut head, Tier::Edge);

@@ -43,6 +43,22 @@ fn r1_a_forwarding_header_does_not_make_another_client() {
 }
 
 #[test]
+fn r3_a_burst_lets_one_more_than_its_number_pass_at_once() {
+    let (shim, _origin) = gate_with("1 per 60s", "algorithm = \"gcra\"\nburst = 5");
+    let statuses: Vec<u16> = ask(shim.client(), 8).into_iter().map(|a| a.status).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 429, 429]);
+}
+
+#[test]
+fn r4_a_sliding_window_refuses_what_is_over_the_quota() {
+    let (shim, _origin) = gate_with("10 per 5m", "algorithm = \"sliding-window\"");
+    let answers = ask(shim.client(), 11);
+    assert!(answers[..10].iter().all(|answer| answer.status == 200));
+    let wait: u64 = answers[10].header("retry-after").expect("Retry-After").parse().unwrap();
+    assert!(answers[10].status == 429 && (280..=300).contains(&wait), "{wait} s");
+}
+
+#[test]
 fn r7_a_refusal_says_what_and_for_how_long() {
     let (shim, _origin) = gate();
     let refusal = ask(shim.client(), 101).pop().expect("101 answers");
@@ -88,6 +104,17 @@ const LIMITED: &str = "/api/v1/custom";
 fn gate() -> (Shim, DemoOrigin) {
     let origin = DemoOrigin::start();
     (Shim::serve(&PolicyFile::of_the_repository(), &origin), origin)
+}
+
+/// The same with another limit in place of the standard one.
+fn gate_with(limit: &str, counted: &str) -> (Shim, DemoOrigin) {
+    let standard = "limit = \"${API_RATE_LIMIT:-100} per 60s\"\n\
+                    block = \"60s\"                    # once exceeded\n\
+                    algorithm = \"fixed-window\"       # a window starts with the client's first request\n";
+    let changed = format!("limit = \"{limit}\"\n{counted}\n");
+    let policy = PolicyFile::of_the_repository().replacing(standard, &changed);
+    let origin = DemoOrigin::start();
+    (Shim::serve(&policy, &origin), origin)
 }
 
 /// So many requests over one connection, which a refusal must not close.

@@ -100,13 +100,21 @@ fn limits(sections: Named<LimitSection>, context: &mut Context<'_>) -> Vec<Limit
             context.report(name.span, bad.message, bad.hint);
         }
         let Some(section) = section else { continue };
+        let algorithm = section.algorithm.unwrap_or(Algorithm::FixedWindow);
+        if let Some(burst) = section.burst.as_ref().filter(|_| algorithm != Algorithm::Gcra) {
+            context.report(
+                burst.span.clone(),
+                "a `burst` means nothing without the even pace of `gcra`",
+                "add `algorithm = \"gcra\"`, or leave `burst` out",
+            );
+        }
         limits.push(Limit {
             name: name.value,
             quota: section.limit.quota,
             window: section.limit.window,
-            burst: 0,
+            burst: section.burst.map_or(0, |burst| burst.value),
             block: section.block.map(|Ttl(block)| block),
-            algorithm: section.algorithm.unwrap_or(Algorithm::FixedWindow),
+            algorithm,
             key: match section.key {
                 parts if parts.is_empty() => {
                     Vec::from([KeyPart::Identity, KeyPart::ClientIp, KeyPart::Anonymous])

@@ -86,8 +86,12 @@ section! {
         /// window ends.
         optional block: Ttl,
         /// How requests are counted. `fixed-window`, the default: a window starts with the
-        /// client's first request.
+        /// client's first request. `sliding-window`: any window, wherever it starts; exact up
+        /// to 16 requests, estimated from two counts above. `gcra`: at an even pace.
         optional algorithm: Algorithm,
+        /// How many may come at once on top of the even pace of `gcra`, as nginx counts them:
+        /// with a burst of 5, 6 pass at once.
+        optional burst: Located<u32>,
         /// What clients are told apart by: the first of these that is known. By default
         /// `["identity", "client-ip", "anonymous"]`. IPv6 addresses count by /64; an identity
         /// counts only where somebody has checked it.

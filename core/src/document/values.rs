@@ -60,7 +60,11 @@ words!(Risk, "danger that could be ignored", {
     "set-cookie" => Self::SetCookie,
     "authorization" => Self::Authorization,
 });
-words!(Algorithm, "algorithm", { "fixed-window" => Self::FixedWindow });
+words!(Algorithm, "algorithm", {
+    "fixed-window" => Self::FixedWindow,
+    "sliding-window" => Self::SlidingWindow,
+    "gcra" => Self::Gcra,
+});
 words!(KeyPart, "thing to count by", {
     "identity" => Self::Identity,
     "client-ip" => Self::ClientIp,

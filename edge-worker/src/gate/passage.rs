@@ -91,7 +91,7 @@ impl<'a> Passage<'a> {
     /// The end of a request that gets `problem` for an answer.
     pub(super) fn refuse(&self, problem: Problem) -> Stop {
         let refusal = Refusal { allowance: self.allowance, route: self.plan.route };
-        Stop::Refused(problem, Some(refusal))
+        Stop::Refused(problem, Some(Box::new(refusal)))
     }
 
     /// The client's address, which Cloudflare writes over whatever the client sent.
