@@ -135,7 +135,7 @@ fn cache<F: Fields + ?Sized>(
             stale_while_revalidate: rule.stale_while_revalidate.map(text),
             stale_if_error: rule.stale_if_error.map(text),
             key: Some(CacheKey::of(&rule.key, request, who).to_string()),
-            key_name: plan.key_name(request, who),
+            key_name: plan.key_name(request, who).map(String::from),
         },
     }
 }

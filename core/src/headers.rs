@@ -14,9 +14,13 @@ pub mod structured;
 pub mod targeted;
 pub mod vary;
 
+use core::fmt;
+
 pub use cache_control::{RequestDirectives, ResponseDirectives};
 pub use cache_status::CacheStatus;
 pub use vary::Vary;
+
+use crate::text::Text;
 
 /// The header section of a message, to be read.
 ///
@@ -46,6 +50,21 @@ pub trait FieldsMut {
     fn append(&mut self, name: &'static str, value: &str);
     /// Takes all lines named `name` away.
     fn remove(&mut self, name: &'static str);
+
+    /// As [`Self::set`], with a value that needs no copy.
+    fn set_static(&mut self, name: &'static str, value: &'static str) {
+        self.set(name, value);
+    }
+
+    /// As [`Self::set`], with what `value` displays as.
+    fn set_display(&mut self, name: &'static str, value: &impl fmt::Display) {
+        self.set(name, &Text::of(value));
+    }
+
+    /// As [`Self::append`], with what `value` displays as.
+    fn append_display(&mut self, name: &'static str, value: &impl fmt::Display) {
+        self.append(name, &Text::of(value));
+    }
 }
 
 impl<N: AsRef<str>, V: AsRef<[u8]>> Fields for [(N, V)] {

@@ -76,7 +76,8 @@ impl<'a> Host<'a> {
 fn split_port(text: &str) -> Result<(&str, Option<&str>), BadHost> {
     let name_end = match text.strip_prefix('[') {
         Some(literal) => literal.find(']').ok_or(BadHost)? + 2,
-        None => text.find(':').unwrap_or(text.len()),
+        // By hand: a name is too short for the machinery of `find`.
+        None => text.bytes().position(|b| b == b':').unwrap_or(text.len()),
     };
     match text.split_at(name_end) {
         (name, "") => Ok((name, None)),

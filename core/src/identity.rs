@@ -5,6 +5,8 @@ use core::fmt;
 use alloc::string::String;
 use sha2::{Digest, Sha256};
 
+use crate::text::Text;
+
 /// Who a request comes from, as far as the shell could find out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
@@ -34,10 +36,22 @@ impl CredentialHash {
     }
 }
 
+impl CredentialHash {
+    /// The first 32 of 256 bits, in hexadecimal digits.
+    fn short(&self) -> [u8; 8] {
+        let digit = |half: u8| b"0123456789abcdef"[usize::from(half & 15)];
+        let mut digits = [0; 8];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [digit(byte >> 4), digit(byte)];
+        }
+        digits
+    }
+}
+
 impl fmt::Display for CredentialHash {
     /// The first 32 of 256 bits: enough to tell people apart in a log, too few to use.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0[..4].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(core::str::from_utf8(&self.short()).unwrap_or_default())
     }
 }
 
@@ -47,12 +61,24 @@ impl fmt::Debug for CredentialHash {
     }
 }
 
+impl Identity {
+    /// Appends what it displays as.
+    pub(crate) fn put(&self, text: &mut Text) {
+        match self {
+            Self::Anonymous => text.push_str("anonymous"),
+            Self::Opaque(hash) => {
+                text.push_str("~");
+                text.push_str(core::str::from_utf8(&hash.short()).unwrap_or_default());
+            }
+            Self::Verified(user) => text.push_str(user),
+        }
+    }
+}
+
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Anonymous => f.write_str("anonymous"),
-            Self::Opaque(hash) => write!(f, "~{hash}"),
-            Self::Verified(user) => f.write_str(user),
-        }
+        let mut text = Text::new();
+        self.put(&mut text);
+        f.write_str(&text)
     }
 }

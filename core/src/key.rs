@@ -3,6 +3,7 @@
 //! Scheme, host and path are always in it. Every part stands behind its kind and its length,
 //! so that no two different requests share a key by running together.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -84,6 +85,9 @@ const COOKIE_VALUE: u8 = b'w';
 const DEVICE: u8 = b'd';
 const IDENTITY: u8 = b'i';
 
+/// Kind and length, which stand before every part.
+const PART_HEAD: usize = 5;
+
 impl CacheKey {
     /// The key of `request` under `rule`. Linear in its length; one allocation, or three
     /// when the query is filtered or sorted.
@@ -92,34 +96,13 @@ impl CacheKey {
         request: &Request<'_, F>,
         identity: &Identity,
     ) -> Self {
-        let (path, query) = (request.target.path(), request.target.query());
-        let length = 64 + request.host.as_str().len() + path.len() + query.map_or(0, str::len);
+        let query = request.target.query().and_then(|query| rule.counting_query(query));
+        let parts = Parts { rule, request, identity, query: query.as_deref() };
+        // Twice through the parts, so that the key takes one allocation of its very length.
+        let mut length = 0;
+        parts.each(&mut |_, part| length += PART_HEAD + part.len());
         let mut key = Vec::with_capacity(length);
-        put(&mut key, SCHEME, request.scheme.as_str().as_bytes());
-        put(&mut key, HOST, request.host.as_str().as_bytes());
-        put(&mut key, PATH, path.as_bytes());
-        if let Some(query) = query {
-            rule.put_query(&mut key, query);
-        }
-        for name in &rule.headers {
-            put_field(&mut key, name, request.fields);
-        }
-        for name in &rule.cookies {
-            put_cookie(&mut key, name, request.fields);
-        }
-        if rule.device {
-            put(&mut key, DEVICE, DeviceClass::of(request.fields).as_str().as_bytes());
-        }
-        if rule.identity {
-            match identity {
-                Identity::Anonymous => put(&mut key, IDENTITY, b"a"),
-                Identity::Opaque(hash) => put(&mut key, IDENTITY, hash.as_bytes()),
-                Identity::Verified(user) => {
-                    put(&mut key, IDENTITY, b"v");
-                    put(&mut key, IDENTITY, user.as_bytes());
-                }
-            }
-        }
+        parts.each(&mut |kind, part| put(&mut key, kind, part));
         Self(key.into())
     }
 
@@ -141,56 +124,90 @@ impl CacheKey {
     }
 }
 
-impl KeyRule {
-    fn put_query(&self, key: &mut Vec<u8>, query: &str) {
-        if self.query == QueryRule::All && !self.sort_query {
-            return put(key, QUERY, query.as_bytes());
+/// What a key is made of.
+struct Parts<'a, F: ?Sized> {
+    rule: &'a KeyRule,
+    request: &'a Request<'a, F>,
+    identity: &'a Identity,
+    query: Option<&'a str>,
+}
+
+impl<F: Fields + ?Sized> Parts<'_, F> {
+    /// Hands out every part with its kind, in their order.
+    #[inline]
+    fn each(&self, take: &mut impl FnMut(u8, &[u8])) {
+        let Self { rule, request, identity, query } = self;
+        take(SCHEME, request.scheme.as_str().as_bytes());
+        take(HOST, request.host.as_str().as_bytes());
+        take(PATH, request.target.path().as_bytes());
+        if let Some(query) = query {
+            take(QUERY, query.as_bytes());
         }
-        let name =
-            |parameter: &str| -> String { parameter.split('=').next().unwrap_or_default().into() };
-        let counts = |parameter: &&str| match &self.query {
-            QueryRule::All => true,
-            QueryRule::None => false,
-            QueryRule::Only(names) => names.contains(&name(parameter)),
-            QueryRule::Except(names) => !names.contains(&name(parameter)),
-        };
-        let mut parameters: Vec<&str> = query.split('&').filter(counts).collect();
-        if parameters.is_empty() {
-            return;
+        for name in &rule.headers {
+            take(FIELD, name.as_bytes());
+            values(request.fields, name).for_each(|value| take(FIELD_VALUE, value));
         }
-        if self.sort_query {
-            // Stable and by name alone: `a=1&a=2` may differ from `a=2&a=1`.
-            parameters.sort_by_key(|parameter| name(parameter));
+        for name in &rule.cookies {
+            take(COOKIE, name.as_bytes());
+            cookies(request.fields, name).for_each(|value| take(COOKIE_VALUE, value));
         }
-        put(key, QUERY, parameters.join("&").as_bytes());
+        if rule.device {
+            take(DEVICE, DeviceClass::of(request.fields).as_str().as_bytes());
+        }
+        match identity {
+            _ if !rule.identity => {}
+            Identity::Anonymous => take(IDENTITY, b"a"),
+            Identity::Opaque(hash) => take(IDENTITY, hash.as_bytes()),
+            Identity::Verified(user) => {
+                take(IDENTITY, b"v");
+                take(IDENTITY, user.as_bytes());
+            }
+        }
     }
 }
 
+impl KeyRule {
+    /// What of the query is in the key; `None` when nothing is.
+    fn counting_query<'q>(&self, query: &'q str) -> Option<Cow<'q, str>> {
+        if self.query == QueryRule::All && !self.sort_query {
+            return Some(Cow::Borrowed(query));
+        }
+        let counts = |parameter: &&str| match &self.query {
+            QueryRule::All => true,
+            QueryRule::None => false,
+            QueryRule::Only(names) => names.iter().any(|n| n == parameter_name(parameter)),
+            QueryRule::Except(names) => !names.iter().any(|n| n == parameter_name(parameter)),
+        };
+        let mut parameters: Vec<&str> = query.split('&').filter(counts).collect();
+        if self.sort_query {
+            // Stable and by name alone: `a=1&a=2` may differ from `a=2&a=1`.
+            parameters.sort_by_key(|parameter| parameter_name(parameter));
+        }
+        (!parameters.is_empty()).then(|| Cow::Owned(parameters.join("&")))
+    }
+}
+
+fn parameter_name(parameter: &str) -> &str {
+    parameter.split_once('=').map_or(parameter, |(name, _)| name)
+}
+
 /// All values of a request field; an absent one differs from an empty one.
-fn put_field<F: Fields + ?Sized>(key: &mut Vec<u8>, name: &str, fields: &F) {
-    put(key, FIELD, name.as_bytes());
-    for member in fields
+fn values<'a, F: Fields + ?Sized>(fields: &'a F, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    fields
         .lines_of(name)
         .flat_map(|line| list::members(line).chain(line.is_empty().then_some(line)))
-    {
-        put(key, FIELD_VALUE, member);
-    }
 }
 
 /// All values of a cookie, as they stand behind the `=`; an absent one differs from an empty
 /// one. White space around the name is dropped, as lenient servers do: else `session =x` would
 /// be nobody's to us and somebody's to them.
-fn put_cookie<F: Fields + ?Sized>(key: &mut Vec<u8>, name: &str, fields: &F) {
-    put(key, COOKIE, name.as_bytes());
+fn cookies<'a, F: Fields + ?Sized>(fields: &'a F, name: &str) -> impl Iterator<Item = &'a [u8]> {
     let pairs = fields.lines_of("cookie").flat_map(|line| line.split(|byte| *byte == b';'));
-    for pair in pairs {
+    pairs.filter_map(move |pair| {
         let mut sides = pair.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
-        if let (Some(named), Some(value)) = (sides.next(), sides.next())
-            && named == name.as_bytes()
-        {
-            put(key, COOKIE_VALUE, value);
-        }
-    }
+        let (named, value) = (sides.next()?, sides.next()?);
+        (named == name.as_bytes()).then_some(value)
+    })
 }
 
 fn put(key: &mut Vec<u8>, kind: u8, part: &[u8]) {

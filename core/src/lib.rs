@@ -78,7 +78,7 @@ pub mod freshness;
 pub mod headers;
 pub mod host;
 #[cfg(feature = "http")]
-mod http_types;
+pub mod http_types;
 pub mod identity;
 pub mod invalidate;
 pub mod key;
@@ -96,6 +96,7 @@ pub mod status_ttl;
 pub mod store;
 pub mod stored;
 pub mod target;
+pub mod text;
 pub mod tier;
 pub mod time;
 
@@ -115,5 +116,6 @@ pub use rule::CacheRule;
 pub use store::Store;
 pub use stored::Stored;
 pub use target::Target;
+pub use text::Text;
 pub use tier::Tier;
 pub use time::Timestamp;

@@ -4,6 +4,7 @@
 //! canonical JSON, in which presets are expanded, values from the environment are filled in
 //! and every reference is known to hold.
 
+mod by_text;
 pub mod pattern;
 pub mod plan;
 mod route_table;
@@ -24,7 +25,7 @@ pub use pattern::Pattern;
 pub use plan::{Bypass, Plan};
 pub use template::Template;
 
-use crate::headers::Fields;
+use crate::headers::{Fields, ResponseDirectives};
 use crate::identity::{CredentialHash, Identity};
 use crate::rate::Limit;
 use crate::rule::CacheRule;
@@ -39,6 +40,8 @@ pub const SCHEMA: u32 = 1;
 pub struct Policy {
     model: Model,
     table: RouteTable,
+    /// For each route: browsers are told not to store, in whichever spelling.
+    browsers_store_nothing: Vec<bool>,
 }
 
 /// What a policy says: the canonical form, ready to be written as JSON.
@@ -220,11 +223,14 @@ impl Policy {
         {
             return Err(LoadError::UnknownZone(route.name.clone()));
         }
-        // Routes with hosts are the more particular ones, so they are tried first.
-        let mut order: Vec<usize> = (0..model.routes.len()).collect();
-        order.sort_by_key(|at| model.routes[*at].hosts.is_empty());
-        let table = RouteTable::build(order.into_iter().map(|at| (at, &model.routes[at].pattern)));
-        Ok(Self { model, table })
+        let routes = model.routes.iter().enumerate();
+        let table = RouteTable::build(routes.map(|(at, r)| (at, &r.pattern, &*r.hosts)));
+        let stores_nothing = |rule: &BrowserRule| {
+            ResponseDirectives::parse([rule.cache_control.as_bytes()].into_iter()).no_store
+        };
+        let browsers_store_nothing =
+            model.routes.iter().map(|r| r.browser.as_ref().is_some_and(stores_nothing)).collect();
+        Ok(Self { model, table, browsers_store_nothing })
     }
 
     /// Reads the canonical JSON.

@@ -1,10 +1,11 @@
 //! Which fields leave with an answer, on every tier alike.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::fmt::Write;
 use core::time::Duration;
 
+use crate::headers::cache_control::DELTA_SECONDS_MAX;
 use crate::headers::cache_status::{CacheStatus, Fwd, Outcome, Ttl};
 use crate::headers::rate_limit::{RateLimit, RateLimitPolicy};
 use crate::headers::targeted::TargetedField;
@@ -15,13 +16,14 @@ use crate::request::Request;
 use crate::reuse::ForwardReason;
 use crate::rule::Risk;
 use crate::store::Store;
+use crate::text::Text;
 use crate::tier::SURROGATE_DEVICE;
 use crate::time::{Timestamp, ceil_secs};
 
 /// Appends this hop to Cache-Status and says the same in `X-Cache` (C3).
 pub fn cache_status(fields: &mut impl FieldsMut, status: &CacheStatus<'_>) {
-    fields.append("cache-status", &status.to_string());
-    fields.set("x-cache", status.outcome.x_cache());
+    fields.append_display("cache-status", status);
+    fields.set_static("x-cache", status.outcome.x_cache());
 }
 
 /// The member for a request that the policy keeps out of the cache.
@@ -60,10 +62,7 @@ pub fn forwarded<'a>(
 
 /// Sets Age (RFC 9111 §5.1) on an answer from the cache.
 pub fn age(fields: &mut impl FieldsMut, age: Duration) {
-    fields.set(
-        "age",
-        &age.as_secs().min(u64::from(crate::headers::cache_control::DELTA_SECONDS_MAX)).to_string(),
-    );
+    fields.set_display("age", &age.as_secs().min(u64::from(DELTA_SECONDS_MAX)));
 }
 
 /// Tells browsers what the policy says, for answers that our word may cover: never in
@@ -97,7 +96,7 @@ pub fn browser<F: Fields + ?Sized>(
     }
     // Expires would say something else to those who read it first.
     fields.remove("expires");
-    match ResponseDirectives::parse([rule.cache_control.as_bytes()].into_iter()).no_store {
+    match plan.browser_stores_nothing() {
         true => fields.set("pragma", "no-cache"),
         false => fields.remove("pragma"),
     }
@@ -108,8 +107,8 @@ pub fn browser<F: Fields + ?Sized>(
 }
 
 /// The same for one browser alone.
-fn made_private(cache_control: &str) -> String {
-    let mut value = String::with_capacity(cache_control.len() + 1);
+fn made_private(cache_control: &str) -> Text {
+    let mut value = Text::new();
     for directive in cache_control.split(", ").filter(|d| !d.starts_with("s-maxage=")) {
         let separator = if value.is_empty() { "" } else { ", " };
         value.push_str(separator);
@@ -153,13 +152,13 @@ pub fn rate_limit(fields: &mut impl FieldsMut, limit: &Limit, admission: &Admiss
         Admission::Allow { remaining, reset, .. } => (*remaining, *reset),
         Admission::Deny { retry_after, .. } => (0, *retry_after),
     };
-    fields.set("ratelimit-policy", &policy.to_string());
-    fields.set("ratelimit", &RateLimit { name: &limit.name, remaining, reset }.to_string());
-    fields.set("x-ratelimit-limit", &limit.quota.to_string());
-    fields.set("x-ratelimit-remaining", &remaining.to_string());
-    fields.set("x-ratelimit-reset", &ceil_secs(reset).to_string());
+    fields.set_display("ratelimit-policy", &policy);
+    fields.set_display("ratelimit", &RateLimit { name: &limit.name, remaining, reset });
+    fields.set_display("x-ratelimit-limit", &limit.quota);
+    fields.set_display("x-ratelimit-remaining", &remaining);
+    fields.set_display("x-ratelimit-reset", &ceil_secs(reset));
     if let Admission::Deny { retry_after, .. } = admission {
-        fields.set("retry-after", &ceil_secs(*retry_after).to_string());
+        fields.set_display("retry-after", &ceil_secs(*retry_after));
     }
 }
 

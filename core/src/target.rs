@@ -104,8 +104,8 @@ impl<'a> Target<'a> {
         if !text.starts_with('/') {
             return Err(BadTarget::NotOriginForm);
         }
-        let (path, query) = match text.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
+        let (path, query) = match text.bytes().position(|b| b == b'?') {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
             None => (text, None),
         };
         check_query(query.unwrap_or_default())?;
@@ -162,7 +162,10 @@ fn scan(path: &str) -> Result<Scan, BadTarget> {
     let bytes = path.as_bytes();
     let mut found = Scan { normal: true, ambiguity: None };
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
+    loop {
+        // Most bytes mean nothing but themselves: past them in one go.
+        at += bytes[at..].iter().take_while(|byte| IS_PLAIN[usize::from(**byte)]).count();
+        let Some(&byte) = bytes.get(at) else { break };
         match byte {
             b'%' => {
                 let code = hex_pair(bytes, at + 1).ok_or(BadTarget::BadEncoding)?;
@@ -265,7 +268,7 @@ fn remove_dot_segments(path: &str) -> Result<String, BadTarget> {
 /// A query may hold whatever URIs may; its encodings stay as they are, since only the
 /// application knows what they mean.
 fn check_query(query: &str) -> Result<(), BadTarget> {
-    match query.bytes().all(|b| is_path_byte(b) || matches!(b, b'%' | b'?' | b'/' | b'\\' | b';')) {
+    match query.bytes().all(is_path_byte) {
         true => Ok(()),
         false => Err(BadTarget::BadByte),
     }
@@ -276,6 +279,18 @@ fn check_query(query: &str) -> Result<(), BadTarget> {
 const fn is_path_byte(byte: u8) -> bool {
     matches!(byte, b'!'..=b'~') && byte != b'#'
 }
+
+/// Which bytes a path may hold that neither end a segment nor are read in two ways.
+const IS_PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let special = matches!(byte as u8, b'/' | b'%' | b';' | b'\\');
+        plain[byte] = is_path_byte(byte as u8) && !special;
+        byte += 1;
+    }
+    plain
+};
 
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')

@@ -14,6 +14,7 @@ use http::header::HOST;
 use http::request::Parts;
 use hyper::body::Incoming;
 use tidegate_core::headers::cache_status::Ttl;
+use tidegate_core::http_types::Edits;
 use tidegate_core::partial::Selection;
 use tidegate_core::policy::Bypass;
 use tidegate_core::rate::Limit;
@@ -117,7 +118,7 @@ impl Gate {
         };
         respond::headers(response.headers_mut(), passage.plan.headers());
         if let Some((limit, admission)) = &verdict {
-            respond::rate_limit(response.headers_mut(), limit, admission);
+            respond::rate_limit(&mut Edits::of(response.headers_mut()), limit, admission);
         }
         response
     }

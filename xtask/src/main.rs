@@ -6,6 +6,7 @@
 //! took; nothing is installed into the person's home.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task runner talks to a person")]
 
+mod bench;
 mod dev;
 mod edge;
 mod report;
@@ -45,6 +46,11 @@ enum Task {
         #[arg(long)]
         fast: bool,
     },
+    /// Measure what decisions cost, and judge it
+    Bench {
+        #[command(subcommand)]
+        bench: bench::Bench,
+    },
     /// Build the worker into edge-worker/build; `wrangler` calls this too
     BuildEdge {
         /// The policy compiled into the worker [default: tidegate.toml]
@@ -61,6 +67,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Task::Dev { policy } => dev::run(&workspace, policy.as_deref()),
         Task::Test { fast } => test::run(&workspace, fast),
+        Task::Bench { bench } => bench::run(&workspace, &bench),
         Task::BuildEdge { policy } => tools::prepare(&workspace)
             .and_then(|tools| edge::build(&workspace, &tools, policy.as_deref())),
         Task::Tools => tools::prepare(&workspace)

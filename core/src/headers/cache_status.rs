@@ -109,7 +109,10 @@ impl fmt::Display for CacheStatus<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.cache)?;
         match self.outcome {
-            Outcome::Hit { ttl } => write!(f, "; hit; ttl={}", ttl.0)?,
+            Outcome::Hit { ttl } => {
+                f.write_str("; hit; ttl=")?;
+                ttl.0.fmt(f)?;
+            }
             Outcome::Forward { why, status, stored } => {
                 write!(f, "; fwd={}", why.as_str())?;
                 if let Some(status) = status {
@@ -126,7 +129,8 @@ impl fmt::Display for CacheStatus<'_> {
             quoted(f, key)?;
         }
         if let Some(detail) = self.detail {
-            write!(f, "; detail={detail}")?;
+            f.write_str("; detail=")?;
+            f.write_str(detail)?;
         }
         Ok(())
     }
@@ -134,14 +138,25 @@ impl fmt::Display for CacheStatus<'_> {
 
 /// A structured-field String (RFC 9651 §3.3.3): what it cannot hold is percent-encoded.
 fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
     f.write_char('"')?;
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => write!(f, "\\{}", char::from(byte))?,
-            b' '..=b'~' => f.write_char(char::from(byte))?,
-            _ => write!(f, "%{byte:02X}")?,
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| !is_plain(byte)) {
+        let (plain, special) = rest.split_at(at);
+        f.write_str(plain)?;
+        let mut characters = special.chars();
+        match characters.next() {
+            Some(escaped @ ('"' | '\\')) => write!(f, "\\{escaped}")?,
+            Some(other) => {
+                let mut bytes = [0; 4];
+                let encoded = other.encode_utf8(&mut bytes);
+                encoded.bytes().try_for_each(|byte| write!(f, "%{byte:02X}"))?;
+            }
+            None => {}
         }
+        rest = characters.as_str();
     }
+    f.write_str(rest)?;
     f.write_char('"')
 }
 

@@ -22,6 +22,15 @@ pub fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Where the first member ends: at the first comma outside quotes, or with the value.
 fn end_of_member(value: &[u8]) -> usize {
+    match value.iter().position(|b| matches!(b, b',' | b'"')) {
+        None => value.len(),
+        Some(at) if value[at] == b',' => at,
+        Some(quote) => quote + end_behind_quote(&value[quote..]),
+    }
+}
+
+/// The same for a value that starts with a quote.
+fn end_behind_quote(value: &[u8]) -> usize {
     let mut quoted = false;
     let mut escaped = false;
     for (at, byte) in value.iter().enumerate() {

@@ -88,7 +88,8 @@ impl Pattern {
     /// What the parameter `name` stands for in `path`, which this pattern matches.
     pub fn parameter<'p>(&self, name: &str, path: &'p str) -> Option<&'p str> {
         let named = |segment: &Segment| matches!(segment, Segment::Parameter(n) if **n == *name);
-        path.split('/').skip(1).nth(self.segments.iter().position(named)?)
+        let at = self.segments.iter().position(named)?;
+        path.split('/').nth(at + 1)
     }
 
     /// The names of the parameters in their order.

@@ -1,7 +1,5 @@
 //! Which route is this, and what does its policy say on this tier?
 
-use alloc::string::String;
-
 use super::{BrowserRule, Policy, Route, Template, Tier};
 use crate::headers::Fields;
 use crate::headers::cache_status::Fwd;
@@ -11,11 +9,14 @@ use crate::rate::Limit;
 use crate::request::Request;
 use crate::rule::CacheRule;
 use crate::target::Ambiguity;
+use crate::text::Text;
 
 /// What the policy says about one request on one tier.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'p> {
     policy: &'p Policy,
+    /// Where the route stands in the policy.
+    position: Option<usize>,
     /// The tier.
     pub tier: Tier,
     /// The route; `None` when no pattern matches.
@@ -92,18 +93,14 @@ impl Policy {
     /// the path and the logarithm of the routes; allocates nothing.
     pub fn plan<F: Fields + ?Sized>(&self, tier: Tier, request: &Request<'_, F>) -> Plan<'_> {
         let host = request.host.name();
-        let routes = &self.model.routes;
-        let suits = |at: usize| {
-            let hosts = &routes[at].hosts;
-            hosts.is_empty() || hosts.iter().any(|h| h == host)
-        };
-        let route = self.table.find(request.target.route_path(), &suits).map(|at| &routes[at]);
+        let position = self.table.find(request.target.route_path(), host);
+        let route = position.and_then(|at| self.model.routes.get(at));
         let cache = match route {
             None => Err(Bypass::NoRoute),
             Some(route) => route.cache_rule(tier).ok_or(Bypass::Policy),
         };
         let cache = cache.and_then(|rule| suits_cache(request).map(|()| rule));
-        Plan { policy: self, tier, route, cache }
+        Plan { policy: self, position, tier, route, cache }
     }
 }
 
@@ -172,7 +169,7 @@ impl<'p> Plan<'p> {
         // What the route was matched by, so that no spelling of a path evades its tags.
         let path = request.target.route_path();
         let parameter = move |name: &str| pattern?.parameter(name, path);
-        templates.iter().map(move |template| Tag(template.fill(who, parameter)))
+        templates.iter().map(move |template| Tag(template.fill(who, parameter).into()))
     }
 
     /// The fields that the answer leaves with, by lower-case name: the route's, and the
@@ -181,13 +178,20 @@ impl<'p> Plan<'p> {
         self.policy.headers(self.route)
     }
 
+    /// Whether browsers are told not to store the answer.
+    pub(crate) fn browser_stores_nothing(&self) -> bool {
+        let stores_nothing =
+            self.position.and_then(|at| self.policy.browsers_store_nothing.get(at));
+        stores_nothing == Some(&true)
+    }
+
     /// The key as people read it, where the policy names one and a cache is used:
     /// `team:42:plugins:~1a2b3c4d`.
     pub fn key_name<F: Fields + ?Sized>(
         &self,
         request: &Request<'_, F>,
         who: &Identity,
-    ) -> Option<String> {
+    ) -> Option<Text> {
         let route = self.route.filter(|_| self.cache.is_ok())?;
         let path = request.target.path();
         Some(route.key_name.as_ref()?.fill(who, |name| route.pattern.parameter(name, path)))

@@ -5,8 +5,10 @@
 //! of tails, `*.js` wins over `*`.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::by_text::ByText;
 use super::pattern::{Pattern, Segment, Tail};
 
 /// Index of a route in the policy.
@@ -20,76 +22,75 @@ pub(super) struct RouteTable {
 
 #[derive(Clone, Debug, Default)]
 struct Node {
-    /// Sorted by segment.
-    literals: Vec<(Box<str>, usize)>,
+    /// By segment.
+    literals: ByText<usize>,
     parameter: Option<usize>,
     /// Routes whose path ends here.
-    end: Vec<RouteIndex>,
-    /// Routes that take what follows, by the extension it must have.
-    extensions: Vec<(Box<str>, RouteIndex)>,
+    end: Sharing,
+    /// Routes that take what follows, by the extension in lower case that it must have;
+    /// sorted by it.
+    extensions: Vec<(Box<str>, Sharing)>,
     /// Routes that take all that follows.
-    anything: Vec<RouteIndex>,
+    anything: Sharing,
+}
+
+/// Routes that share a pattern, and so are told apart by host.
+#[derive(Clone, Debug, Default)]
+struct Sharing {
+    hosts: ByText<RouteIndex>,
+    any_host: Option<RouteIndex>,
 }
 
 impl RouteTable {
-    /// Builds the table. Routes that share a pattern are tried in the order given, so the
-    /// more particular ones (with hosts, with methods) come first.
-    pub(super) fn build<'a>(routes: impl Iterator<Item = (RouteIndex, &'a Pattern)>) -> Self {
+    /// Builds the table. Of routes that share a pattern, those that name the host are the more
+    /// particular ones; of those with equal right the first counts.
+    pub(super) fn build<'a>(
+        routes: impl Iterator<Item = (RouteIndex, &'a Pattern, &'a [String])>,
+    ) -> Self {
         let mut table = Self { nodes: alloc::vec![Node::default()] };
-        for (route, pattern) in routes {
+        for (route, pattern, hosts) in routes {
             let node =
                 pattern.segments().iter().fold(0, |node, segment| table.child(node, segment));
             let node = &mut table.nodes[node];
             match pattern.tail() {
-                Tail::End => node.end.push(route),
-                Tail::Anything => node.anything.push(route),
+                Tail::End => node.end.add(route, hosts),
+                Tail::Anything => node.anything.add(route, hosts),
                 Tail::Extensions(list) => {
-                    node.extensions.extend(list.iter().map(|e| (e.clone(), route)));
+                    for extension in list {
+                        let extension = extension.to_ascii_lowercase().into_boxed_str();
+                        sorted_entry(&mut node.extensions, &extension).add(route, hosts);
+                    }
                 }
             }
         }
         table
     }
 
-    /// The first route, from the most specific on, that matches `path` and that `suits`.
-    pub(super) fn find(
-        &self,
-        path: &str,
-        suits: &impl Fn(RouteIndex) -> bool,
-    ) -> Option<RouteIndex> {
-        self.descend(0, path.strip_prefix('/')?, suits)
+    /// The most specific route for `path` on `host`.
+    pub(super) fn find(&self, path: &str, host: &str) -> Option<RouteIndex> {
+        self.descend(0, path.strip_prefix('/')?, host)
     }
 
     /// Each node is visited once at most, so a lookup is bounded by the size of the policy.
-    fn descend(
-        &self,
-        node: usize,
-        rest: &str,
-        suits: &impl Fn(RouteIndex) -> bool,
-    ) -> Option<RouteIndex> {
+    fn descend(&self, node: usize, rest: &str, host: &str) -> Option<RouteIndex> {
         let node = self.nodes.get(node)?;
-        let (segment, behind) = match rest.split_once('/') {
-            Some((segment, behind)) => (segment, Some(behind)),
+        // By hand: a segment is too short for the machinery of `split_once`.
+        let end = rest.bytes().position(|b| b == b'/');
+        let (segment, behind) = match end {
+            Some(end) => (&rest[..end], Some(&rest[end + 1..])),
             None => (rest, None),
         };
-        let literal = node.literals.binary_search_by(|(text, _)| (**text).cmp(segment)).ok();
-        let literal = literal.map(|at| node.literals[at].1);
+        let literal = node.literals.get(segment).copied();
         let parameter = node.parameter.filter(|_| !segment.is_empty());
-        let first = |routes: &[RouteIndex]| routes.iter().copied().find(|route| suits(*route));
         literal
             .into_iter()
             .chain(parameter)
             .find_map(|child| match behind {
-                Some(behind) => self.descend(child, behind, suits),
-                None => first(&self.nodes[child].end),
+                Some(behind) => self.descend(child, behind, host),
+                None => self.nodes[child].end.on(host),
             })
-            .or_else(|| {
-                let ending = extension(rest)?;
-                let mut fitting =
-                    node.extensions.iter().filter(|(e, _)| e.eq_ignore_ascii_case(ending));
-                fitting.find(|(_, route)| suits(*route)).map(|(_, route)| *route)
-            })
-            .or_else(|| first(&node.anything))
+            .or_else(|| node.by_extension(rest)?.on(host))
+            .or_else(|| node.anything.on(host))
     }
 
     fn child(&mut self, node: usize, segment: &Segment) -> usize {
@@ -97,19 +98,53 @@ impl RouteTable {
         let node = &mut self.nodes[node];
         let child = match segment {
             Segment::Parameter(_) => *node.parameter.get_or_insert(next),
-            Segment::Literal(text) => match node.literals.binary_search_by(|(t, _)| t.cmp(text)) {
-                Ok(at) => node.literals[at].1,
-                Err(at) => {
-                    node.literals.insert(at, (text.clone(), next));
-                    next
-                }
-            },
+            Segment::Literal(text) => *node.literals.entry(text, || next),
         };
         if child == next {
             self.nodes.push(Node::default());
         }
         child
     }
+}
+
+impl Node {
+    /// The routes that take what follows for its extension.
+    fn by_extension(&self, rest: &str) -> Option<&Sharing> {
+        if self.extensions.is_empty() {
+            return None;
+        }
+        let wanted = extension(rest)?;
+        let lower_case = || wanted.bytes().map(|b| b.to_ascii_lowercase());
+        let at = self.extensions.binary_search_by(|(e, _)| e.bytes().cmp(lower_case())).ok()?;
+        Some(&self.extensions[at].1)
+    }
+}
+
+impl Sharing {
+    fn add(&mut self, route: RouteIndex, hosts: &[String]) {
+        if hosts.is_empty() {
+            self.any_host.get_or_insert(route);
+        }
+        for host in hosts {
+            self.hosts.entry(host, || route);
+        }
+    }
+
+    fn on(&self, host: &str) -> Option<RouteIndex> {
+        self.hosts.get(host).copied().or(self.any_host)
+    }
+}
+
+/// What stands under `key`, made if it is not there.
+fn sorted_entry<'a, T: Default>(list: &'a mut Vec<(Box<str>, T)>, key: &str) -> &'a mut T {
+    let at = match list.binary_search_by(|(k, _)| (**k).cmp(key)) {
+        Ok(at) => at,
+        Err(at) => {
+            list.insert(at, (key.into(), T::default()));
+            at
+        }
+    };
+    &mut list[at].1
 }
 
 /// What stands behind the last dot of the last segment, if something stands before it.
@@ -125,7 +160,8 @@ mod tests {
 
     fn found(patterns: &[&str], path: &str) -> Option<usize> {
         let patterns: Vec<Pattern> = patterns.iter().map(|p| Pattern::parse(p).unwrap()).collect();
-        RouteTable::build(patterns.iter().enumerate()).find(path, &|_| true)
+        let routes = patterns.iter().enumerate().map(|(at, pattern)| (at, pattern, &[][..]));
+        RouteTable::build(routes).find(path, "h")
     }
 
     #[test]
@@ -154,6 +190,31 @@ mod tests {
     fn a_dead_end_behind_a_literal_falls_back_to_the_parameter() {
         assert_eq!(found(&["/a/b/c", "/:x/b/d"], "/a/b/d"), Some(1));
         assert_eq!(found(&["/a/b/c"], "/a/b"), None);
+    }
+
+    #[test]
+    fn a_route_that_names_the_host_goes_before_one_for_all_and_a_longer_pattern_before_both() {
+        let pattern = |text: &str| Pattern::parse(text).unwrap();
+        let (all, deep, script) = (pattern("/*"), pattern("/a/*"), pattern("/*.js"));
+        let hosts = ["b.example", "a.example"].map(String::from);
+        let routes: [(_, _, &[String]); 5] = [
+            (0, &all, &[]),
+            (1, &all, &hosts),
+            (2, &all, &hosts[1..]),
+            (3, &deep, &hosts[..1]),
+            (4, &script, &hosts[..1]),
+        ];
+        let table = RouteTable::build(routes.into_iter());
+        for (path, host, route) in [
+            ("/x", "c.example", 0),
+            ("/x", "a.example", 1),
+            ("/a/x", "a.example", 1),
+            ("/a/x", "b.example", 3),
+            ("/x.JS", "b.example", 4),
+            ("/x.js", "a.example", 1),
+        ] {
+            assert_eq!(table.find(path, host), Some(route), "{path} on {host}");
+        }
     }
 
     #[test]

@@ -4,11 +4,12 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
 use super::Malformed;
+use crate::identity::Identity;
+use crate::text::Text;
 
 /// A display name for keys and tags. `{user}` is the identity, any other name a parameter
 /// of the route's pattern.
@@ -75,17 +76,12 @@ impl Template {
     }
 
     /// Fills the places in. What stands for a parameter is taken as it is in the path.
-    pub fn fill<'a>(
-        &self,
-        user: &dyn fmt::Display,
-        parameter: impl Fn(&str) -> Option<&'a str>,
-    ) -> String {
-        let mut name = String::with_capacity(self.text.len() + 16);
+    pub fn fill<'a>(&self, who: &Identity, parameter: impl Fn(&str) -> Option<&'a str>) -> Text {
+        let mut name = Text::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => name.push_str(text),
-                // Writing to a String does not fail.
-                Part::User => drop(write!(name, "{user}")),
+                Part::User => who.put(&mut name),
                 Part::Parameter(place) => name.push_str(parameter(place).unwrap_or_default()),
             }
         }
@@ -116,8 +112,9 @@ mod tests {
         let template = Template::parse("team:{id}:plugins:{user}").unwrap();
         assert!(template.names_user());
         assert!(template.parameters().eq(["id"]));
-        let name = template.fill(&"ada", |name| (name == "id").then_some("42"));
-        assert_eq!(name, "team:42:plugins:ada");
+        let name =
+            template.fill(&Identity::Verified("ada".into()), |name| (name == "id").then_some("42"));
+        assert_eq!(&name, "team:42:plugins:ada");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use tidegate_core::conditional::is_not_modified;
 use tidegate_core::forward::{describes_content, is_never_stored};
 use tidegate_core::headers::Fields;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
-use tidegate_core::{Method, Stored, respond};
+use tidegate_core::{Method, Stored, Text, respond};
 use worker::web_sys;
 
 use super::ask::FromOrigin;
@@ -101,7 +101,7 @@ impl Passage<'_> {
     }
 
     /// The key as people read it.
-    pub(super) fn key_name(&self) -> Option<String> {
+    pub(super) fn key_name(&self) -> Option<Text> {
         self.plan.key_name(&self.asked, &self.who)
     }
 }

@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use tidegate_core::conditional::is_not_modified;
 use tidegate_core::forward;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
+use tidegate_core::http_types::Edits;
 use tidegate_core::partial::{self, Selection};
 use tidegate_core::respond::Problem;
 use tidegate_core::{Method, Stored, Tier, Timestamp, respond};
@@ -27,7 +28,6 @@ pub(super) fn from_store(
     now: Timestamp,
 ) -> Response<Body> {
     let mut response = stored(passage, answer, now);
-    respond::age(response.headers_mut(), age);
     let key = passage.plan.key_name(passage.asked, &passage.visitor.identity);
     let status = CacheStatus {
         cache: passage.plan.tier.cache_name(),
@@ -35,7 +35,10 @@ pub(super) fn from_store(
         key: key.as_deref(),
         detail,
     };
-    respond::cache_status(response.headers_mut(), &status);
+    let mut edits = Edits::of(response.headers_mut());
+    respond::age(&mut edits, age);
+    respond::cache_status(&mut edits, &status);
+    drop(edits);
     response
 }
 
@@ -136,7 +139,13 @@ pub(super) fn finish(
     origin: &http::HeaderMap,
 ) {
     let status = response.status().as_u16();
-    respond::browser(response.headers_mut(), &passage.plan, passage.asked, status, origin);
+    respond::browser(
+        &mut Edits::of(response.headers_mut()),
+        &passage.plan,
+        passage.asked,
+        status,
+        origin,
+    );
 }
 
 /// An answer of our own that says what went wrong.
