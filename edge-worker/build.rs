@@ -27,9 +27,13 @@ fn compile() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={}", path.display());
     let source = fs::read_to_string(&path)
         .map_err(|error| format!("{}: cannot read the policy: {error}", path.display()))?;
-    let policy = document::read(&source, &environment)
-        .map_err(|report| report.display(&path.display().to_string()).to_string())?;
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("policy.json"), policy.to_json())?;
+    let file = path.display().to_string();
+    let reading = document::read_closely(&source, &environment)
+        .map_err(|report| report.display(&file).to_string())?;
+    for line in reading.warnings.display(&file).to_string().lines() {
+        println!("cargo::warning={line}");
+    }
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("policy.json"), reading.policy.to_json())?;
     Ok(())
 }
 

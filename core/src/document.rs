@@ -22,6 +22,9 @@ mod decode;
 pub mod diagnostic;
 mod environment;
 mod fields;
+mod lint;
+pub mod lints;
+mod places;
 mod reference;
 mod resolve;
 mod schema;
@@ -33,12 +36,25 @@ mod values;
 use toml::de::DeTable;
 
 pub use diagnostic::{Diagnostic, Report};
+pub use lints::Lint;
+pub use places::Places;
 pub use reference::reference;
 pub use schema::schema;
 
 use crate::policy::Policy;
 use decode::{Context, Decode};
 use sections::Document;
+
+/// A policy file that holds no error.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// What it says.
+    pub policy: Policy,
+    /// What is probably not meant.
+    pub warnings: Report,
+    /// Where it says so.
+    pub places: Places,
+}
 
 /// Reads a policy file. `environment` answers for `${NAME}` and `${NAME:-default}`.
 ///
@@ -48,6 +64,14 @@ pub fn read(
     source: &str,
     environment: &dyn Fn(&str) -> Option<alloc::string::String>,
 ) -> Result<Policy, Report> {
+    read_closely(source, environment).map(|reading| reading.policy)
+}
+
+/// The same, with its warnings and the place of each value.
+pub fn read_closely(
+    source: &str,
+    environment: &dyn Fn(&str) -> Option<alloc::string::String>,
+) -> Result<Reading, Report> {
     let mut context = Context::new(environment);
     let (table, errors) = DeTable::parse_recoverable(source);
     for error in errors {
@@ -58,11 +82,15 @@ pub fn read(
         return Err(Report::new(source, context.found));
     }
     let span = table.span();
+    let places = Places::of(source, table.get_ref());
     let value = toml::Spanned::new(span, toml::de::DeValue::Table(table.into_inner()));
     let document = Document::decode(&value, &mut context);
     let policy = document.and_then(|document| resolve::resolve(document, &mut context));
     match policy {
-        Some(policy) if context.found.is_empty() => Ok(policy),
+        Some(policy) if context.found.is_empty() => {
+            let warnings = Report::new(source, lint::lint(policy.model(), &places));
+            Ok(Reading { policy, warnings, places })
+        }
         _ => Err(Report::new(source, context.found)),
     }
 }

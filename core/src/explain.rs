@@ -1,6 +1,9 @@
 //! What the policy does with a request, and why: the same decisions, put into words.
 
+mod sources;
+
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -12,8 +15,9 @@ use serde::Serialize;
 use crate::freshness::Exchange;
 use crate::headers::{Fields, FieldsMut};
 use crate::identity::Identity;
+use crate::invalidate;
 use crate::key::CacheKey;
-use crate::policy::{Plan, Policy, Tier, units};
+use crate::policy::{Plan, Policy, Tier, Zone, units};
 use crate::rate::{Admission, Algorithm, ClientFacts, KeyPart, Limit};
 use crate::request::Request;
 use crate::respond;
@@ -34,9 +38,15 @@ pub struct Explanation {
     pub cache: CacheExplanation,
     /// The limits that the request must pass.
     pub limits: Vec<LimitExplanation>,
+    /// The tags that the request invalidates when it succeeds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub invalidates: Vec<String>,
     /// The fields that leave with the answer, on a first request that the origin answers with
     /// 200 and not a word on caching.
     pub headers: Vec<(String, String)>,
+    /// Where the values came from, by their names in the text: see [`Self::locate`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, String>,
 }
 
 /// The route that matches.
@@ -61,6 +71,9 @@ pub struct CacheExplanation {
     pub why: String,
     /// Our time to live, as the policy would write it.
     pub ttl: Option<String>,
+    /// The same for single statuses or classes of them: `404 1m`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub status_ttl: Vec<String>,
     /// For how long stale answers serve while they are refreshed.
     pub stale_while_revalidate: Option<String>,
     /// For how long stale answers serve when the origin fails.
@@ -69,6 +82,12 @@ pub struct CacheExplanation {
     pub key: Option<String>,
     /// The same as the policy names it.
     pub key_name: Option<String>,
+    /// The part of the shim's memory that it goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
+    /// What it can be invalidated by besides its URI.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 /// A limit that the request must pass.
@@ -86,6 +105,9 @@ pub struct LimitExplanation {
     pub block: Option<String>,
     /// What this request is counted by.
     pub counted_by: String,
+    /// Where it is defined: see [`Explanation::locate`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// Explains what `policy` does with `request` on `tier`.
@@ -105,13 +127,22 @@ pub fn explain<F: Fields + ?Sized>(
             pattern: route.pattern.to_string(),
             upstream: route.upstream.clone(),
         }),
-        cache: cache(&plan, request, who),
+        cache: cache(policy, &plan, request, who),
         limits: plan.limits().map(|limit| explain_limit(limit, client)).collect(),
+        // What a success would do, whatever the status.
+        invalidates: match tier {
+            Tier::Edge => Vec::new(),
+            Tier::Origin => {
+                invalidate::tags(&plan, request, who, 200).into_iter().map(|tag| tag.0).collect()
+            }
+        },
         headers: headers(&plan, request, who, now),
+        sources: BTreeMap::new(),
     }
 }
 
 fn cache<F: Fields + ?Sized>(
+    policy: &Policy,
     plan: &Plan<'_>,
     request: &Request<'_, F>,
     who: &Identity,
@@ -122,22 +153,40 @@ fn cache<F: Fields + ?Sized>(
             reason: Some(bypass.as_str()),
             why: bypass.explain().to_owned(),
             ttl: None,
+            status_ttl: Vec::new(),
             stale_while_revalidate: None,
             stale_if_error: None,
             key: None,
             key_name: None,
+            zone: None,
+            tags: Vec::new(),
         },
         Ok(rule) => CacheExplanation {
             decision: "cache",
             reason: None,
             why: why_cached(rule),
             ttl: rule.ttl.map(text),
+            status_ttl: rule
+                .status_ttl
+                .iter()
+                .map(|entry| format!("{} {}", entry.status, text(entry.ttl)))
+                .collect(),
             stale_while_revalidate: rule.stale_while_revalidate.map(text),
             stale_if_error: rule.stale_if_error.map(text),
             key: Some(CacheKey::of(&rule.key, request, who).to_string()),
             key_name: plan.key_name(request, who).map(String::from),
+            zone: zone(policy, plan),
+            tags: match plan.tier {
+                Tier::Edge => Vec::new(),
+                Tier::Origin => plan.tags(request, who).map(|tag| tag.0).collect(),
+            },
         },
     }
+}
+
+fn zone(policy: &Policy, plan: &Plan<'_>) -> Option<Zone> {
+    let at = plan.route.filter(|_| plan.tier == Tier::Origin)?.zone?;
+    policy.model().zones.get(at).cloned()
 }
 
 fn why_cached(rule: &CacheRule) -> String {
@@ -169,6 +218,7 @@ fn explain_limit(limit: &Limit, client: &ClientFacts<'_>) -> LimitExplanation {
         worst_burst: limit.worst_burst(),
         block: limit.block.map(text),
         counted_by: counted_by.unwrap_or_else(|| "everybody unknown together".to_owned()),
+        source: None,
     }
 }
 
@@ -230,15 +280,15 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.route {
             Some(route) => {
-                line(f, "route", format_args!("{} ({})", route.name, route.pattern))?;
+                self.line(f, "route", format_args!("{} ({})", route.name, route.pattern))?;
                 if let Some(upstream) = route.upstream.as_ref().filter(|_| self.tier == "origin") {
-                    line(f, "upstream", format_args!("{upstream}"))?;
+                    self.line(f, "upstream", format_args!("{upstream}"))?;
                 }
             }
-            None => line(f, "route", format_args!("none"))?,
+            None => self.line(f, "route", format_args!("none"))?,
         }
         let CacheExplanation { decision, why, key, key_name, .. } = &self.cache;
-        line(f, "decision", format_args!("{decision}: {why}"))?;
+        self.line(f, "decision", format_args!("{decision}: {why}"))?;
         let windows = [
             ("ttl", &self.cache.ttl),
             ("stale while revalidate", &self.cache.stale_while_revalidate),
@@ -248,24 +298,55 @@ impl fmt::Display for Explanation {
         ];
         for (name, value) in windows {
             if let Some(value) = value {
-                line(f, name, format_args!("{value}"))?;
+                self.line(f, name, format_args!("{value}"))?;
             }
         }
+        if let Some(Zone { name, bytes, capacity }) = &self.cache.zone {
+            match capacity {
+                Some(most) => self.line(
+                    f,
+                    "zone",
+                    format_args!("{name}: at most {most} answers, {bytes} bytes"),
+                )?,
+                None => self.line(f, "zone", format_args!("{name}: at most {bytes} bytes"))?,
+            }
+        }
+        let lists = [
+            ("ttl by status", &self.cache.status_ttl),
+            ("tags", &self.cache.tags),
+            ("invalidates", &self.invalidates),
+        ];
+        for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            self.line(f, name, format_args!("{}", list.join(", ")))?;
+        }
         for limit in &self.limits {
-            let LimitExplanation { name, limit, block, counted_by, worst_burst, .. } = limit;
-            let block = block.as_ref().map(|block| format!(", then blocked for {block}"));
-            let block = block.unwrap_or_default();
-            line(f, "limit", format_args!("{name}: {limit}{block}; counts by {counted_by}"))?;
-            line(f, "", format_args!("at the worst {worst_burst} at once"))?;
+            let LimitExplanation { name, limit, block, counted_by, worst_burst, source, .. } =
+                limit;
+            let block = block.as_ref().map(|b| format!(", then blocked for {b}"));
+            let source = source.as_ref().map(|source| format!("  ({source})"));
+            let (block, source) = (block.unwrap_or_default(), source.unwrap_or_default());
+            let value = format_args!("{name}: {limit}{block}; counts by {counted_by}{source}");
+            self.line(f, "limit", value)?;
+            self.line(f, "", format_args!("at the worst {worst_burst} at once"))?;
         }
         writeln!(
             f,
             "  headers on a first request, when the origin answers 200 and says nothing of caching:"
         )?;
-        self.headers.iter().try_for_each(|(name, value)| writeln!(f, "    {name}: {value}"))
+        self.headers
+            .iter()
+            .try_for_each(|(name, value)| writeln!(f, "    {name}: {value}{}", self.source(name)))
     }
 }
 
-fn line(f: &mut fmt::Formatter<'_>, name: &str, value: fmt::Arguments<'_>) -> fmt::Result {
-    writeln!(f, "  {name:<24}{value}")
+impl Explanation {
+    /// A value with its name, and where it came from.
+    fn line(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        name: &str,
+        value: fmt::Arguments<'_>,
+    ) -> fmt::Result {
+        writeln!(f, "  {name:<24}{value}{}", self.source(name))
+    }
 }

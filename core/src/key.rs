@@ -64,8 +64,9 @@ impl KeyRule {
     /// Whether answers under such keys are for some clients alone: an identity, a credential
     /// or a cookie tells them apart.
     pub fn is_personal(&self) -> bool {
-        let names_client = |name: &String| matches!(&**name, "authorization" | "cookie");
-        self.identity || !self.cookies.is_empty() || self.headers.iter().any(names_client)
+        self.identity
+            || !self.cookies.is_empty()
+            || self.headers.iter().any(|name| names_client(name))
     }
 }
 
@@ -191,6 +192,12 @@ fn parameter_name(parameter: &str) -> &str {
     parameter.split_once('=').map_or(parameter, |(name, _)| name)
 }
 
+/// Whether what this request field holds may be a credential.
+fn names_client(name: &str) -> bool {
+    matches!(name, "authorization" | "cookie" | "proxy-authorization")
+        || ["token", "secret", "session", "api-key"].into_iter().any(|word| name.contains(word))
+}
+
 /// All values of a request field; an absent one differs from an empty one.
 fn values<'a, F: Fields + ?Sized>(fields: &'a F, name: &str) -> impl Iterator<Item = &'a [u8]> {
     fields
@@ -220,14 +227,19 @@ impl fmt::Display for CacheKey {
     /// `https://host/path?query`, then `[field]=value` for what else is in it. Identities and
     /// cookies, which may be credentials, show as their kind or name alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut is_secret = false;
         for (kind, part) in self.parts() {
             let text = alloc::string::String::from_utf8_lossy(part);
             match kind {
                 SCHEME => write!(f, "{text}://")?,
                 HOST | PATH => f.write_str(&text)?,
                 QUERY => write!(f, "?{text}")?,
-                FIELD | DEVICE => write!(f, " [{text}]")?,
+                FIELD | DEVICE => {
+                    is_secret = names_client(&text);
+                    write!(f, " [{text}]")?;
+                }
                 COOKIE => write!(f, " [cookie {text}]")?,
+                FIELD_VALUE if is_secret => f.write_str("=…")?,
                 COOKIE_VALUE => f.write_str("=…")?,
                 IDENTITY if part == b"a" => f.write_str(" [anonymous]")?,
                 IDENTITY if part == b"v" => f.write_str(" [user]")?,

@@ -304,6 +304,11 @@ impl Network {
         Ok(Self { address, prefix })
     }
 
+    /// Whether every address of its kind lies in this block.
+    pub const fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+
     /// Whether `address` lies in this block; IPv4 mapped into IPv6 counts as IPv4.
     pub fn contains(&self, address: core::net::IpAddr) -> bool {
         use core::net::IpAddr::{V4, V6};

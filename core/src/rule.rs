@@ -75,6 +75,18 @@ pub enum Risk {
     Authorization,
 }
 
+impl Risk {
+    /// The word in the policy.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoStore => "no-store",
+            Self::Private => "private",
+            Self::SetCookie => "set-cookie",
+            Self::Authorization => "authorization",
+        }
+    }
+}
+
 /// How long an error that may be cached (404, 405, 410, 414, 501) is fresh by our word at
 /// most: long enough to stop a flood, short enough to see the fix.
 pub const NEGATIVE_TTL_MAX: Duration = Duration::from_secs(60);

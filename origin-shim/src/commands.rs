@@ -9,7 +9,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Args;
-use tidegate_core::Policy;
+use tidegate_core::document::Reading;
 use tidegate_origin::policy_file;
 
 /// What a command ends with; an error is a text for people.
@@ -24,7 +24,17 @@ pub(crate) struct PolicyArgument {
 }
 
 impl PolicyArgument {
-    fn read(&self) -> Result<Policy, Box<dyn Error>> {
+    fn read(&self) -> Result<Reading, Box<dyn Error>> {
         Ok(policy_file::read(&self.policy)?)
+    }
+
+    /// The file as the person named it.
+    fn file(&self) -> String {
+        self.policy.display().to_string()
+    }
+
+    /// The warnings as text; empty without any.
+    fn warnings(&self, reading: &Reading) -> String {
+        reading.warnings.display(&self.file()).to_string()
     }
 }

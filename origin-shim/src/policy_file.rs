@@ -4,8 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tidegate_core::Policy;
-use tidegate_core::document::{self, Report};
+use tidegate_core::document::{self, Reading, Report};
 
 /// Why there is no policy.
 #[derive(Debug)]
@@ -26,11 +25,11 @@ pub enum PolicyError {
     },
 }
 
-/// Reads the policy at `path`.
-pub fn read(path: &Path) -> Result<Policy, PolicyError> {
+/// Reads the policy at `path`, with its warnings and the places of its values.
+pub fn read(path: &Path) -> Result<Reading, PolicyError> {
     let source = std::fs::read_to_string(path)
         .map_err(|error| PolicyError::Unreadable { path: path.into(), error })?;
-    document::read(&source, &|name| std::env::var(name).ok())
+    document::read_closely(&source, &|name| std::env::var(name).ok())
         .map_err(|report| PolicyError::Wrong { path: path.into(), report })
 }
 

@@ -19,8 +19,17 @@ impl PolicyFile {
     /// `tidegate.toml` at the root of the repository, as it is.
     #[must_use]
     pub fn of_the_repository() -> Self {
+        Self::in_the_repository("tidegate.toml")
+    }
+
+    /// This file of the repository, as it is.
+    ///
+    /// # Panics
+    /// Never: the workspace is around this crate.
+    #[must_use]
+    pub fn in_the_repository(file: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace around us");
-        Self { path: root.join("tidegate.toml"), _folder: None }
+        Self { path: root.join(file), _folder: None }
     }
 
     /// A new file with this text.

@@ -72,7 +72,14 @@ pub fn refused_serve(policy: &PolicyFile) -> Ended {
 #[track_caller]
 #[must_use]
 pub fn check(policy: &PolicyFile) -> Ended {
-    Process::start(&mut command("check", policy)).ended()
+    check_with(policy, &[])
+}
+
+/// The same with further arguments.
+#[track_caller]
+#[must_use]
+pub fn check_with(policy: &PolicyFile, arguments: &[&str]) -> Ended {
+    Process::start(command("check", policy).args(arguments)).ended()
 }
 
 /// `tidegate explain` with these arguments.

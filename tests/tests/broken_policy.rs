@@ -6,12 +6,12 @@ use std::time::Duration;
 use tidegate_tests::{
     policy_file::PolicyFile,
     process::{self, Ended, Process, cargo},
-    shim::{check, refused_serve},
+    shim::{check, check_with, refused_serve},
 };
 
 #[test]
 fn d3_the_repositorys_policy_passes_its_check() {
-    let checked = check(&PolicyFile::of_the_repository());
+    let checked = check_with(&PolicyFile::of_the_repository(), &["--deny-warnings"]);
     assert!(checked.status.success(), "{}", checked.stderr);
 }
 
@@ -44,6 +44,19 @@ fn a_bad_duration_is_refused_with_its_place_and_a_hint() {
     for refused in [check(&policy), refused_serve(&policy)] {
         names_the_place(&refused, &policy, line, column);
     }
+}
+
+#[test]
+fn a_warning_names_its_place_and_fails_only_where_warnings_are_denied() {
+    let policy = PolicyFile::with_text("schema = 1\n[limits.x]\nlimit = \"5 per 1m\"\n");
+    let checked = check(&policy);
+    assert!(checked.status.success(), "{}", checked.stderr);
+    let warning = format!("{}:2:1: warning TG401: ", policy.path().display());
+    assert!(checked.stderr.contains(&warning), "{}", checked.stderr);
+    assert!(checked.stderr.contains("hint"), "{}", checked.stderr);
+    let denied = check_with(&policy, &["--deny-warnings"]);
+    assert_eq!(denied.status.code(), Some(1));
+    assert!(denied.stderr.contains(&warning), "{}", denied.stderr);
 }
 
 #[test]

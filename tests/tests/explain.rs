@@ -62,6 +62,34 @@ fn c2_the_text_says_the_same_as_the_json() {
 }
 
 #[test]
+fn every_value_says_where_it_comes_from() {
+    let policy = PolicyFile::with_text(
+        "schema = 1\n[headers]\nX-A = \"1\"\n[zones.z]\nbytes = \"1MB\"\nttl = \"1h\"\n\
+         [[routes]]\nname = \"a\"\nmatch = \"/a\"\nzone = \"z\"\n\
+         origin = { mode = \"default\" }\nbrowser = \"1m\"\n",
+    );
+    let ended = explain(&policy, &["--json", "--tier", "origin", "/a"]);
+    let explained: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let sources = &explained["tiers"][0]["sources"];
+    let at = |line: u32| format!("{}:{line}", policy.path().display());
+    for (name, source) in [
+        ("route", at(7)),
+        ("decision", at(11)),
+        ("ttl", at(6)),
+        ("zone", at(10)),
+        ("key", "default".into()),
+        ("cache-control", at(12)),
+        ("x-a", at(3)),
+    ] {
+        assert_eq!(sources[name], source, "{name}");
+    }
+    let text = explain(&policy, &["--tier", "origin", "/a"]).stdout;
+    assert!(text.contains(&format!("1h  ({})", at(6))), "{text}");
+    let edge = explain(&policy, &["--tier", "edge", "/a"]).stdout;
+    assert!(edge.contains("does not cache on this tier  (default)"), "{edge}");
+}
+
+#[test]
 fn nonsense_is_refused() {
     let policy = PolicyFile::of_the_repository();
     for arguments in [&["-H", "no-colon", "/"][..], &["--tier", "browser", "/"], &["ftp://a/b"]] {

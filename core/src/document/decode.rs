@@ -61,7 +61,12 @@ impl<'e> Context<'e> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.found.push(Diagnostic { span, message: message.into(), hint: hint.into() });
+        self.found.push(Diagnostic {
+            span,
+            lint: None,
+            message: message.into(),
+            hint: hint.into(),
+        });
     }
 
     fn wrong_type(&mut self, value: &Spanned<DeValue<'_>>, expected: &str) {

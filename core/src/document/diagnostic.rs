@@ -1,22 +1,26 @@
-//! Errors that say where, what, and what to do.
+//! Errors and warnings that say where, what, and what to do.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-/// One error in a policy file.
+use super::lints::Lint;
+
+/// One error in a policy file, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The bytes of the file that it is about.
     pub span: Range<usize>,
+    /// Which warning it is; none for an error.
+    pub lint: Option<Lint>,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
     pub hint: String,
 }
 
-/// All errors of a policy file, in the order of the file.
+/// All errors of a policy file, or all warnings, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     source: String,
@@ -32,6 +36,18 @@ pub struct Place {
     pub column: usize,
 }
 
+impl Place {
+    /// The place of the byte `at`.
+    pub(super) fn of(source: &str, at: usize) -> Self {
+        let before = source.get(..at).unwrap_or(source);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}
+
 impl Report {
     pub(super) fn new(source: &str, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
@@ -39,19 +55,19 @@ impl Report {
         Self { source: source.into(), diagnostics }
     }
 
-    /// The errors.
+    /// The errors or warnings.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }
 
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.diagnostics.is_empty()
+    }
+
     /// Where an error starts.
     pub fn place(&self, diagnostic: &Diagnostic) -> Place {
-        let before = self.source.get(..diagnostic.span.start).unwrap_or(&self.source);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Place {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        Place::of(&self.source, diagnostic.span.start)
     }
 
     /// Displays every error with the name of its file, the line it is on, and a hint.
@@ -60,8 +76,16 @@ impl Report {
             for diagnostic in &self.diagnostics {
                 self.write(f, file, diagnostic)?;
             }
-            let count = self.diagnostics.len();
-            writeln!(f, "{file}: {count} {}", if count == 1 { "error" } else { "errors" })
+            let warnings = self.diagnostics.iter().filter(|d| d.lint.is_some()).count();
+            for (count, what) in
+                [(self.diagnostics.len() - warnings, "error"), (warnings, "warning")]
+            {
+                let s = if count == 1 { "" } else { "s" };
+                if count > 0 {
+                    writeln!(f, "{file}: {count} {what}{s}")?;
+                }
+            }
+            Ok(())
         })
     }
 
@@ -76,7 +100,11 @@ impl Report {
         let marked = self.source.get(diagnostic.span.clone()).unwrap_or_default();
         let room = text.chars().count().saturating_sub(column - 1).max(1);
         let width = marked.lines().next().unwrap_or_default().chars().count().clamp(1, room);
-        writeln!(f, "{file}:{line}:{column}: {}", diagnostic.message)?;
+        write!(f, "{file}:{line}:{column}: ")?;
+        if let Some(lint) = diagnostic.lint {
+            write!(f, "warning {}: ", lint.code())?;
+        }
+        writeln!(f, "{}", diagnostic.message)?;
         writeln!(f, "{line:>5} | {text}")?;
         writeln!(f, "      | {:indent$}{:^<width$}", "", "", indent = column - 1)?;
         writeln!(f, "      = hint: {}\n", diagnostic.hint)

@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::decode::Decode;
+use super::lints::Lint;
 use super::schema::prose;
 use super::sections::Document;
 use super::shape::{Section, Shape};
@@ -36,8 +37,21 @@ pub fn reference() -> String {
             }
         }
     }
+    text.push_str(WARNINGS);
+    for lint in Lint::ALL {
+        text.push_str(&format!("| {} | {} |\n", lint.code(), lint.explain()));
+    }
     text
 }
+
+const WARNINGS: &str = "
+## Warnings
+
+What `tidegate check` warns of, `tidegate serve` says once, and `tidegate check --deny-warnings` refuses.
+
+| code | why |
+|---|---|
+";
 
 fn write_section(text: &mut String, heading: &str, section: &Section) {
     text.push_str(&format!("\n## {heading}\n\n{}\n\n", prose(section.doc)));

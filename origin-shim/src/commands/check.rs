@@ -8,10 +8,19 @@ use super::{Outcome, PolicyArgument};
 pub(crate) struct Arguments {
     #[command(flatten)]
     policy: PolicyArgument,
+    /// Let warnings fail the check
+    #[arg(long)]
+    deny_warnings: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let policy = arguments.policy.read()?;
+    let reading = arguments.policy.read()?;
+    let warnings = arguments.policy.warnings(&reading);
+    if arguments.deny_warnings && !warnings.is_empty() {
+        return Err(warnings.trim_end().into());
+    }
+    eprint!("{warnings}");
+    let policy = reading.policy;
     let model = policy.model();
     println!(
         "{}: good ({}, {}, {}; hash {})",

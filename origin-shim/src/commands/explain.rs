@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use clap::{Args, ValueEnum};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use serde_json::json;
+use tidegate_core::document::Reading;
 use tidegate_core::explain::explain;
 use tidegate_core::{Host, Method, Request, Scheme, Target, Tier};
 use tidegate_origin::clock;
@@ -42,7 +43,7 @@ enum TierName {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let policy = arguments.policy.read()?;
+    let Reading { policy, places, .. } = arguments.policy.read()?;
     let url = Url::parse(&arguments.url)?;
     let mut fields = HeaderMap::new();
     for (name, value) in &arguments.headers {
@@ -62,7 +63,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let explanations: Vec<_> = tiers
         .into_iter()
         .map(|tier| {
-            explain(&policy, tier, &request, &visitor.identity, &visitor.facts(), clock::now())
+            let (who, client) = (&visitor.identity, visitor.facts());
+            let mut explanation = explain(&policy, tier, &request, who, &client, clock::now());
+            explanation.locate(&policy, |path| {
+                Some(format!("{}:{}", arguments.policy.file(), places.get(path)?.line))
+            });
+            explanation
         })
         .collect();
     let normalised = format!("{}://{}{target}", url.scheme.as_str(), host.as_str());

@@ -23,7 +23,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let policy = arguments.policy.read()?;
+    let reading = arguments.policy.read()?;
+    eprint!("{}", arguments.policy.warnings(&reading));
+    let policy = reading.policy;
     let address = match (arguments.listen, &policy.model().shim.listen) {
         (Some(address), _) => address,
         (None, Some(listen)) => parse(listen)?,

@@ -11,8 +11,8 @@ use crate::tools::Tools;
 use crate::workspace::Workspace;
 
 /// What stands in tidegate.toml, and what the changed policy has in its place.
-const DAY: &str = r#"edge = { mode = "override", ttl = "1d" }"#;
-const TWO_HOURS: &str = r#"edge = { mode = "override", ttl = "2h" }"#;
+const DAY: &str = r#"edge = { mode = "override", ttl = "1d""#;
+const TWO_HOURS: &str = r#"edge = { mode = "override", ttl = "2h""#;
 
 /// Builds it, and keeps the build where the tests look for it.
 pub(super) fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
