@@ -5,9 +5,7 @@ use alloc::vec::Vec;
 
 use crate::headers::Fields;
 use crate::host::{Host, Scheme};
-use crate::identity::Identity;
 use crate::method::Method;
-use crate::policy::Plan;
 use crate::request::Request;
 use crate::target::Target;
 
@@ -17,9 +15,20 @@ pub struct Resource(String);
 
 /// A name under which stored answers are invalidated together: `team:42`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Tag(pub String);
+pub struct Tag(String);
 
 impl Tag {
+    /// A tag of the policy, or of the origin's Cache-Tag field.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// A cache group (RFC 9875), which is one on its own origin alone. The line feeds keep it
+    /// apart from every tag, which header fields carry.
+    pub fn group<F: Fields + ?Sized>(request: &Request<'_, F>, name: &str) -> Self {
+        Self(alloc::format!("{}://{}\n{name}\n", request.scheme.as_str(), request.host.as_str()))
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -51,7 +60,7 @@ pub fn invalidated<F: Fields + ?Sized>(
     status: u16,
     answer: &(impl Fields + ?Sized),
 ) -> Vec<Resource> {
-    if !invalidates(request.method, status) {
+    if !has_written(request.method, status) {
         return Vec::new();
     }
     let mut resources = alloc::vec![Resource::of(request)];
@@ -63,22 +72,9 @@ pub fn invalidated<F: Fields + ?Sized>(
     resources
 }
 
-/// The tags that an unsafe request with this answer invalidates, by the word of its route (C4):
-/// what a write changes beyond its own resource.
-pub fn tags<F: Fields + ?Sized>(
-    plan: &Plan<'_>,
-    request: &Request<'_, F>,
-    who: &Identity,
-    status: u16,
-) -> Vec<Tag> {
-    match invalidates(request.method, status) {
-        true => plan.invalidates(request, who).collect(),
-        false => Vec::new(),
-    }
-}
-
-/// §4.4: a non-error status code is one in the 2xx or 3xx classes.
-fn invalidates(method: Method, status: u16) -> bool {
+/// Whether a request with such an answer may have changed what is stored (§4.4): the method
+/// is unsafe and the status no error, which is one of the classes 2xx and 3xx.
+pub(crate) fn has_written(method: Method, status: u16) -> bool {
     !method.is_safe() && (200..400).contains(&status)
 }
 

@@ -3,16 +3,20 @@
 
 mod answer;
 mod fetch;
+mod fetched;
+mod heads;
+mod known;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use fetch::{Fetch, Known};
+use fetch::Fetch;
 use http::Response;
 use http::header::HOST;
 use http::request::Parts;
 use hyper::body::Incoming;
+use known::Known;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::http_types::Edits;
 use tidegate_core::partial::Selection;

@@ -114,7 +114,7 @@ mod tests {
     fn c4_a_tag_covers_all_that_carry_it() {
         let invalidations = Invalidations::default();
         let before = invalidations.begin();
-        let [team, other] = ["team:42", "team:7"].map(|name| Tag(name.into()));
+        let [team, other] = ["team:42", "team:7"].map(Tag::named);
         invalidations.invalidate_tag(team.clone());
         let tagged = [other.clone(), team];
         assert!(invalidations.cover(&resource("/a"), &tagged, before));
@@ -129,13 +129,13 @@ mod tests {
         let before = invalidations.begin();
         for number in 0..REMEMBERED_MAX / 2 + 2 {
             invalidations.invalidate(resource(&format!("/{number}")));
-            invalidations.invalidate_tag(Tag(format!("tag:{number}")));
+            invalidations.invalidate_tag(Tag::named(format!("tag:{number}")));
         }
         {
             let remembered = invalidations.remembered.lock().unwrap();
             assert!(remembered.by_resource.len() + remembered.by_tag.len() <= REMEMBERED_MAX);
         }
-        let tag = [Tag("tag:0".into())];
+        let tag = [Tag::named("tag:0")];
         assert!(invalidations.cover(&resource("/0"), &[], before));
         assert!(invalidations.cover(&resource("/else"), &tag, before));
         assert!(!invalidations.cover(&resource("/0"), &tag, invalidations.begin()));

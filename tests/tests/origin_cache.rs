@@ -177,6 +177,29 @@ fn c1_plugins_pass_through_unchanged() {
     assert_eq!(gate.origin.base().total(), 0, "each upstream gets its own paths");
 }
 
+/// RFC 9875: what the origin calls a group falls together.
+#[test]
+fn c4_a_group_of_answers_is_dropped_by_the_answer_to_a_write() {
+    let gate = Gate::open();
+    let packages = "/api/v1/marketplace?header=Cache-Groups:%22packages%22,%22all%22";
+    let others = "/api/v1/marketplace?header=Cache-Groups:%22others%22";
+    let is_hit = |target| origin_hop(&gate.get(target)).hit();
+    let write = |method, named: &str| {
+        let target =
+            format!("/api/v1/custom?header=Cache-Group-Invalidation:%22{named}%22&status=200");
+        gate.ask(&Request::new(method, &target));
+    };
+    for target in [packages, others] {
+        assert!(!is_hit(target) && is_hit(target), "{target} is stored");
+    }
+    write("GET", "packages");
+    assert!(is_hit(packages), "a safe request drops nothing");
+    write("POST", "packages");
+    assert!(!is_hit(packages) && is_hit(others), "its group alone is dropped");
+    write("POST", "all");
+    assert!(!is_hit(packages), "what is stored anew belongs to its groups again");
+}
+
 /// A shim with the repository's policy before an origin of its own.
 struct Gate {
     shim: Shim,

@@ -1,15 +1,21 @@
 //! Which route is this, and what does its policy say on this tier?
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use super::{BrowserRule, Policy, Route, Template, Tier};
-use crate::headers::Fields;
 use crate::headers::cache_status::Fwd;
+use crate::headers::{Fields, cache_groups, list};
 use crate::identity::Identity;
-use crate::invalidate::Tag;
+use crate::invalidate::{Tag, has_written};
 use crate::rate::Limit;
 use crate::request::Request;
 use crate::rule::CacheRule;
 use crate::target::Ambiguity;
 use crate::text::Text;
+
+/// Tags of a Cache-Tag field beyond this number are not heeded.
+const TAGS_MAX: usize = 128;
 
 /// What the policy says about one request on one tier.
 #[derive(Clone, Copy, Debug)]
@@ -141,22 +147,42 @@ impl<'p> Plan<'p> {
         self.route?.browser.as_ref()
     }
 
-    /// What the answer can be invalidated by, besides its URI.
-    pub fn tags<'a, F: Fields + ?Sized>(
+    /// What an answer with the head `answer` can be invalidated by, besides its URI: the tags
+    /// of its route, those of its Cache-Tag field, and its cache groups (RFC 9875 §2).
+    pub fn tags<F: Fields + ?Sized>(
         &self,
-        request: &'a Request<'_, F>,
-        who: &'a Identity,
-    ) -> impl Iterator<Item = Tag> + use<'a, 'p, F> {
-        self.fill(self.route.map_or(&[], |route| &route.tags), request, who)
+        request: &Request<'_, F>,
+        who: &Identity,
+        answer: &(impl Fields + ?Sized),
+    ) -> Vec<Tag> {
+        let route = self.route.map_or(&[][..], |route| &route.tags);
+        let named = answer.lines_of("cache-tag").flat_map(list::members);
+        let named = named.filter_map(|tag| core::str::from_utf8(tag).ok()).map(Tag::named);
+        let groups = cache_groups::groups(answer).into_iter();
+        self.fill(route, request, who)
+            .chain(named.take(TAGS_MAX))
+            .chain(groups.map(|group| Tag::group(request, &group)))
+            .collect()
     }
 
-    /// The tags that the request invalidates if it succeeds: see [`crate::invalidate::tags`].
-    pub fn invalidates<'a, F: Fields + ?Sized>(
+    /// What a request that got this answer invalidates, besides resources: what its route says
+    /// (C4), and the cache groups that the answer names (RFC 9875 §3). Nothing where the method
+    /// is safe or the status an error.
+    pub fn invalidates<F: Fields + ?Sized>(
         &self,
-        request: &'a Request<'_, F>,
-        who: &'a Identity,
-    ) -> impl Iterator<Item = Tag> + use<'a, 'p, F> {
-        self.fill(self.route.map_or(&[], |route| &route.invalidates), request, who)
+        request: &Request<'_, F>,
+        who: &Identity,
+        status: u16,
+        answer: &(impl Fields + ?Sized),
+    ) -> Vec<Tag> {
+        if !has_written(request.method, status) {
+            return Vec::new();
+        }
+        let route = self.route.map_or(&[][..], |route| &route.invalidates);
+        let groups = cache_groups::invalidated(answer).into_iter();
+        self.fill(route, request, who)
+            .chain(groups.map(|group| Tag::group(request, &group)))
+            .collect()
     }
 
     fn fill<'a, F: Fields + ?Sized>(
@@ -169,7 +195,9 @@ impl<'p> Plan<'p> {
         // What the route was matched by, so that no spelling of a path evades its tags.
         let path = request.target.route_path();
         let parameter = move |name: &str| pattern?.parameter(name, path);
-        templates.iter().map(move |template| Tag(template.fill(who, parameter).into()))
+        templates
+            .iter()
+            .map(move |template| Tag::named(String::from(template.fill(who, parameter))))
     }
 
     /// The fields that the answer leaves with, by lower-case name: the route's, and the

@@ -4,25 +4,24 @@ use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
-use tidegate_core::headers::ResponseDirectives;
 use tidegate_core::headers::cache_status::Ttl;
-use tidegate_core::headers::range::ContentRange;
-use tidegate_core::invalidate::{self, Resource, Tag, invalidated};
-use tidegate_core::partial::may_combine;
+use tidegate_core::invalidate::{Resource, Tag, invalidated};
 use tidegate_core::policy::Upstream;
 use tidegate_core::refresh::refresh;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, STALE_IF_ERROR};
 use tidegate_core::store::{renew, store};
 use tidegate_core::{
-    CacheKey, CacheRule, Exchange, Fields, Method, Refresh, Request, Response as Answered, Store,
-    Tier, Timestamp, forward, respond,
+    CacheKey, CacheRule, Exchange, Method, Refresh, Request, Response as Answered, Store, Tier,
+    Timestamp, respond,
 };
 
+use super::fetched::{Fetched, complete};
+use super::heads::{merge, storable};
+use super::known::Known;
 use super::{Gate, Passage, SCHEME, Shared, answer, read_target};
 use crate::answer_store::{Answer, AnswerStore};
 use crate::body::{Body, Recorder};
@@ -30,27 +29,6 @@ use crate::clock;
 use crate::invalidations::Moment;
 use crate::upstream::{self, Question, UpstreamClient, UpstreamError};
 use crate::visitor::Visitor;
-
-/// What is stored for a request that must go upstream.
-pub(super) enum Known {
-    /// Nothing.
-    Nothing,
-    /// An answer that may serve if upstream fails.
-    Fallback(Arc<Answer>),
-    /// The same, and upstream may confirm it.
-    ToConfirm(Arc<Answer>),
-    /// A fresh part that lacks what is asked for; upstream may complete it.
-    Part(Arc<Answer>),
-}
-
-impl Known {
-    fn answer(&self) -> Option<&Arc<Answer>> {
-        match self {
-            Self::Nothing | Self::Part(_) => None,
-            Self::Fallback(answer) | Self::ToConfirm(answer) => Some(answer),
-        }
-    }
-}
 
 /// One question to upstream on behalf of the cache.
 pub(super) struct Fetch<'a> {
@@ -211,10 +189,10 @@ impl Fetch<'_> {
         self.shared.answers.of(&self.passage.plan)
     }
 
-    /// What the answer can be invalidated by, besides its URI.
-    fn tags(&self) -> Arc<[Tag]> {
+    /// What an answer with this head can be invalidated by, besides its URI.
+    fn tags(&self, head: &HeaderMap) -> Arc<[Tag]> {
         let Passage { plan, asked, visitor, .. } = self.passage;
-        plan.tags(asked, &visitor.identity).collect()
+        plan.tags(asked, &visitor.identity, head).into()
     }
 
     /// Whether the request is for the whole of which `part` is the begin, so that the rest
@@ -248,11 +226,11 @@ impl Fetch<'_> {
                 let answer = Answer {
                     stored,
                     signature: vary.signature(&self.passage.parts.headers),
+                    tags: self.tags(&head),
                     head: storable(head),
                     body: Bytes::new(),
                     vary,
                     resource: Resource::of(self.passage.asked),
-                    tags: self.tags(),
                     // What invalidated it just now was this very answer's request.
                     began: match self.passage.asked.method {
                         Method::Get => asked.began,
@@ -352,65 +330,6 @@ struct Asked {
     began: Moment,
 }
 
-/// An answer from upstream, with what is known of its body's begin.
-struct Fetched {
-    status: StatusCode,
-    head: HeaderMap,
-    begin: Bytes,
-    incoming: Incoming,
-}
-
-impl From<Response<Incoming>> for Fetched {
-    fn from(response: Response<Incoming>) -> Self {
-        let (parts, incoming) = response.into_parts();
-        Self { status: parts.status, head: parts.headers, begin: Bytes::new(), incoming }
-    }
-}
-
-/// Puts a part and what upstream said when asked for the rest together (RFC 9111 §3.4), or
-/// takes the whole that it sent in place of that.
-fn complete(part: &Answer, response: Response<Incoming>) -> Result<Fetched, StatusCode> {
-    let status = response.status();
-    if status == StatusCode::OK {
-        return Ok(Fetched::from(response));
-    }
-    let rest =
-        response.headers().get(CONTENT_RANGE).and_then(|v| ContentRange::parse(v.as_bytes()));
-    let fits = rest.is_some_and(|rest| {
-        rest.first == part.body.len() as u64 && rest.complete == Some(rest.last + 1)
-    });
-    if status != StatusCode::PARTIAL_CONTENT
-        || !fits
-        || !may_combine(&part.head, response.headers())
-    {
-        return Err(status);
-    }
-    let mut fetched = Fetched::from(response);
-    fetched.status = StatusCode::OK;
-    fetched.begin = part.body.clone();
-    let mut head = part.head.clone();
-    for name in fetched.head.keys() {
-        head.remove(name);
-        for value in fetched.head.get_all(name) {
-            head.append(name.clone(), value.clone());
-        }
-    }
-    head.remove(CONTENT_RANGE);
-    head.remove(CONTENT_LENGTH);
-    fetched.head = head;
-    Ok(fetched)
-}
-
-impl Known {
-    /// A stale answer, to be confirmed where it has something to ask with.
-    fn to_confirm(answer: Arc<Answer>) -> Self {
-        match answer.stored.has_validator {
-            true => Self::ToConfirm(answer),
-            false => Self::Fallback(answer),
-        }
-    }
-}
-
 impl Shared {
     fn upstream_of<'a>(&'a self, passage: &Passage<'a>) -> Option<&'a Upstream> {
         let name = passage.plan.route?.upstream.as_ref()?;
@@ -423,7 +342,7 @@ impl Shared {
             self.answers.invalidate(resource);
         }
         let Passage { plan, asked, visitor, .. } = passage;
-        for tag in invalidate::tags(plan, asked, &visitor.identity, status.as_u16()) {
+        for tag in plan.invalidates(asked, &visitor.identity, status.as_u16(), head) {
             self.answers.invalidate_tag(tag);
         }
     }
@@ -450,33 +369,6 @@ fn record(
     let store = Arc::clone(store);
     let hand_over = move |body| store.put(key, Answer { body, ..answer }, clock::now());
     Recorder::new(begin, incoming, limit, Box::new(hand_over))
-}
-
-/// A head without what is never stored (RFC 9111 §3.1).
-fn storable(mut head: HeaderMap) -> HeaderMap {
-    let directives = ResponseDirectives::parse(head.lines_of("cache-control"));
-    let never: Vec<HeaderName> = head
-        .keys()
-        .filter(|name| !forward::is_stored(name.as_str(), &directives))
-        .cloned()
-        .collect();
-    for name in never {
-        head.remove(name);
-    }
-    head
-}
-
-/// The stored head with the fields of a 304 in place of its own (RFC 9111 §3.2).
-fn merge(stored: &HeaderMap, update: &HeaderMap) -> HeaderMap {
-    let update = upstream::end_to_end(update);
-    let mut merged = stored.clone();
-    for name in update.keys().filter(|name| !forward::is_kept_on_update(name.as_str())) {
-        merged.remove(name);
-        for value in update.get_all(name) {
-            merged.append(name.clone(), value.clone());
-        }
-    }
-    merged
 }
 
 fn no_route(passage: &Passage<'_>) -> Response<Body> {

@@ -1,0 +1,59 @@
+//! An answer from upstream, perhaps the rest of one whose begin is stored.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::Incoming;
+use tidegate_core::headers::range::ContentRange;
+use tidegate_core::partial::may_combine;
+
+use crate::answer_store::Answer;
+
+/// An answer from upstream, with what is known of its body's begin.
+pub(super) struct Fetched {
+    pub(super) status: StatusCode,
+    pub(super) head: HeaderMap,
+    pub(super) begin: Bytes,
+    pub(super) incoming: Incoming,
+}
+
+impl From<Response<Incoming>> for Fetched {
+    fn from(response: Response<Incoming>) -> Self {
+        let (parts, incoming) = response.into_parts();
+        Self { status: parts.status, head: parts.headers, begin: Bytes::new(), incoming }
+    }
+}
+
+/// Puts a part and what upstream said when asked for the rest together (RFC 9111 §3.4), or
+/// takes the whole that it sent in place of that.
+pub(super) fn complete(part: &Answer, response: Response<Incoming>) -> Result<Fetched, StatusCode> {
+    let status = response.status();
+    if status == StatusCode::OK {
+        return Ok(Fetched::from(response));
+    }
+    let rest =
+        response.headers().get(CONTENT_RANGE).and_then(|v| ContentRange::parse(v.as_bytes()));
+    let fits = rest.is_some_and(|rest| {
+        rest.first == part.body.len() as u64 && rest.complete == Some(rest.last + 1)
+    });
+    if status != StatusCode::PARTIAL_CONTENT
+        || !fits
+        || !may_combine(&part.head, response.headers())
+    {
+        return Err(status);
+    }
+    let mut fetched = Fetched::from(response);
+    fetched.status = StatusCode::OK;
+    fetched.begin = part.body.clone();
+    let mut head = part.head.clone();
+    for name in fetched.head.keys() {
+        head.remove(name);
+        for value in fetched.head.get_all(name) {
+            head.append(name.clone(), value.clone());
+        }
+    }
+    head.remove(CONTENT_RANGE);
+    head.remove(CONTENT_LENGTH);
+    fetched.head = head;
+    Ok(fetched)
+}

@@ -1,0 +1,35 @@
+//! Heads on their way into the store.
+
+use http::HeaderMap;
+use http::header::HeaderName;
+use tidegate_core::headers::ResponseDirectives;
+use tidegate_core::{Fields, forward};
+
+use crate::upstream;
+
+/// A head without what is never stored (RFC 9111 §3.1).
+pub(super) fn storable(mut head: HeaderMap) -> HeaderMap {
+    let directives = ResponseDirectives::parse(head.lines_of("cache-control"));
+    let never: Vec<HeaderName> = head
+        .keys()
+        .filter(|name| !forward::is_stored(name.as_str(), &directives))
+        .cloned()
+        .collect();
+    for name in never {
+        head.remove(name);
+    }
+    head
+}
+
+/// The stored head with the fields of a 304 in place of its own (RFC 9111 §3.2).
+pub(super) fn merge(stored: &HeaderMap, update: &HeaderMap) -> HeaderMap {
+    let update = upstream::end_to_end(update);
+    let mut merged = stored.clone();
+    for name in update.keys().filter(|name| !forward::is_kept_on_update(name.as_str())) {
+        merged.remove(name);
+        for value in update.get_all(name) {
+            merged.append(name.clone(), value.clone());
+        }
+    }
+    merged
+}
