@@ -15,7 +15,6 @@ use serde::Serialize;
 use crate::freshness::Exchange;
 use crate::headers::{Fields, FieldsMut};
 use crate::identity::Identity;
-use crate::invalidate;
 use crate::key::CacheKey;
 use crate::policy::{Plan, Policy, Tier, Zone, units};
 use crate::rate::{Admission, Algorithm, ClientFacts, KeyPart, Limit};
@@ -110,6 +109,9 @@ pub struct LimitExplanation {
     pub source: Option<String>,
 }
 
+/// The head of an answer that says nothing.
+const SILENT: [(&str, &str); 0] = [];
+
 /// Explains what `policy` does with `request` on `tier`.
 pub fn explain<F: Fields + ?Sized>(
     policy: &Policy,
@@ -133,7 +135,8 @@ pub fn explain<F: Fields + ?Sized>(
         invalidates: match tier {
             Tier::Edge => Vec::new(),
             Tier::Origin => {
-                invalidate::tags(&plan, request, who, 200).into_iter().map(|tag| tag.0).collect()
+                let tags = plan.invalidates(request, who, 200, &SILENT).into_iter();
+                tags.map(|tag| tag.as_str().to_owned()).collect()
             }
         },
         headers: headers(&plan, request, who, now),
@@ -178,7 +181,10 @@ fn cache<F: Fields + ?Sized>(
             zone: zone(policy, plan),
             tags: match plan.tier {
                 Tier::Edge => Vec::new(),
-                Tier::Origin => plan.tags(request, who).map(|tag| tag.0).collect(),
+                Tier::Origin => {
+                    let tags = plan.tags(request, who, &SILENT).into_iter();
+                    tags.map(|tag| tag.as_str().to_owned()).collect()
+                }
             },
         },
     }
@@ -230,14 +236,13 @@ fn headers<F: Fields + ?Sized>(
     now: Timestamp,
 ) -> Vec<(String, String)> {
     let mut fields = Written(Vec::new());
-    let silent: [(&str, &str); 0] = [];
-    respond::browser(&mut fields, plan, request, 200, &silent);
+    respond::browser(&mut fields, plan, request, 200, &SILENT);
     match plan.cache {
         Err(_) => respond::cache_status(&mut fields, &respond::bypassed(plan, Some(200))),
         Ok(rule) => {
             let exchange = Exchange { requested_at: now, received_at: now };
             let kept: Store =
-                store(rule, request, &Response::read(plan.tier, 200, &silent, now), &exchange);
+                store(rule, request, &Response::read(plan.tier, 200, &SILENT, now), &exchange);
             let (key, why) = (plan.key_name(request, who), ForwardReason::UriMiss);
             let status = respond::forwarded(plan.tier, why, 200, &kept, now, key.as_deref());
             respond::cache_status(&mut fields, &status);
