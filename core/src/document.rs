@@ -31,6 +31,7 @@ mod schema;
 mod sections;
 mod shape;
 mod spelling;
+mod twins;
 mod values;
 
 use toml::de::DeTable;

@@ -1,8 +1,8 @@
-//! What is printed from the program's own declarations is what is committed under docs/.
+//! What stands under docs/ is what the program says itself.
 
 use std::{fs, path::Path};
 
-use tidegate_tests::process;
+use tidegate_tests::{policy_file::PolicyFile, process, shim::check_with};
 
 #[test]
 fn the_committed_schema_and_reference_are_current() {
@@ -21,4 +21,21 @@ fn the_committed_schema_and_reference_are_current() {
             arguments.join(" ")
         );
     }
+}
+
+#[test]
+fn the_policies_in_the_guides_are_good_and_without_a_warning() {
+    let folder = PolicyFile::in_the_repository("docs/guides");
+    let mut checked = 0;
+    for guide in fs::read_dir(folder.path()).expect("docs/guides") {
+        let path = guide.expect("an entry").path();
+        let text = fs::read_to_string(&path).expect("a text");
+        let blocks = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        for policy in blocks.filter(|block| block.starts_with("schema = ")) {
+            let ended = check_with(&PolicyFile::with_text(policy), &["--deny-warnings"]);
+            assert!(ended.status.success(), "{}: {}", path.display(), ended.stderr);
+            checked += 1;
+        }
+    }
+    assert!(checked > 0, "no guide has a policy");
 }

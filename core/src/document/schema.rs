@@ -68,10 +68,11 @@ fn object(section: &Section, definitions: &mut BTreeMap<String, Value>) -> Value
     let mut properties = Map::new();
     for Field { key, doc, shape, .. } in &section.fields {
         let mut property = reference_to(shape, definitions);
-        property["markdownDescription"] = json!(prose(doc));
-        if property.get("description").is_none() {
-            property["description"] = json!(prose(doc));
-        }
+        let takes = match shape {
+            Shape::Text(what) => format!("\n\nTakes {what}."),
+            _ => String::new(),
+        };
+        property["description"] = json!(format!("{}{takes}", prose(doc)));
         properties.insert((*key).to_string(), property);
     }
     let required: Vec<_> =
@@ -104,7 +105,7 @@ mod tests {
         for (name, definition) in definitions {
             assert_eq!(definition["additionalProperties"], json!(false), "{name}");
             for (key, property) in definition["properties"].as_object().unwrap() {
-                let text = property["markdownDescription"].as_str().unwrap();
+                let text = property["description"].as_str().unwrap();
                 assert!(text.len() > 10, "{name}.{key}");
             }
         }

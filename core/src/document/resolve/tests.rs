@@ -1,0 +1,228 @@
+//! What a policy file says, and what is wrong with it.
+
+use super::super::read;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// `line:column message` of every error.
+fn errors(source: &str) -> Vec<String> {
+    let Err(report) = read(source, &|_| None) else { return Vec::new() };
+    let line = |d| {
+        let place = report.place(d);
+        alloc::format!("{}:{} {}", place.line, place.column, d.message)
+    };
+    report.diagnostics().iter().map(line).collect()
+}
+
+#[test]
+fn all_errors_are_reported_at_once_each_at_its_place() {
+    let source = r#"schema = 2
+[upstreams.base]
+servers = ["127.0.0.1"]
+[limits.standard]
+limit = "100/60s"
+[[routes]]
+name = "a"
+match = "/a/:id"
+upstream = "bsae"
+limit = ["standart", "standard"]
+key = "a:{ident}"
+edge = { mode = "overide", ttl = 60 }
+origin = { mode = "override" }
+browser = "1 day"
+[[routes]]
+name = "a"
+match = "/a/:other"
+tll = "1d"
+"#;
+    assert_eq!(
+        errors(source),
+        [
+            "1:10 schema 2 is not known",
+            "3:12 `127.0.0.1` is no address with a port",
+            "5:9 `100/60s` is no limit",
+            "9:12 no upstream is named `bsae`",
+            "10:10 no limit is named `standart`",
+            "11:7 `/a/:id` has no parameter `ident`",
+            "12:17 `overide` is no mode",
+            "12:34 expected a string, found an integer",
+            "13:10 the mode `override` needs a `ttl`",
+            "14:11 `1 day` has no unit",
+            "16:8 the route name `a` is taken",
+            "17:9 `/a/:other` matches what the route `a` matches",
+            "18:1 a route has no field `tll`",
+        ]
+    );
+}
+
+#[test]
+fn a_report_reads_like_a_compilers() {
+    let report = read("schema = 1\n[limts.x]\n", &|_| None).unwrap_err();
+    assert_eq!(
+        report.display("tidegate.toml").to_string(),
+        "tidegate.toml:2:2: the policy has no field `limts`\n    \
+         2 | [limts.x]\n      |  ^^^^^\n      = hint: did you mean `limits`?\n\n\
+         tidegate.toml: 1 error\n"
+    );
+}
+
+#[test]
+fn what_is_not_toml_is_reported_at_its_place() {
+    assert_eq!(errors("schema = \n").len(), 1);
+    assert!(errors("schema = \n")[0].starts_with("1:"));
+}
+
+#[test]
+fn a_user_in_the_key_needs_an_identity() {
+    let source = "schema = 1\n[[routes]]\nname = \"a\"\nmatch = \"/a\"\nkey = \"a:{user}\"\n";
+    assert_eq!(errors(source), ["5:7 the key has the user in it, but nothing says who that is"]);
+}
+
+#[test]
+fn c2b_values_come_from_the_environment() {
+    let source = "schema = 1\n[[routes]]\nname = \"a\"\nmatch = \"/a\"\norigin = { mode = \"default\", ttl = \"${CACHE_TTL_SHORT:-60}s\" }\n";
+    let ttl = |environment: &dyn Fn(&str) -> Option<String>| {
+        let policy = read(source, environment).unwrap();
+        policy.model().routes[0].origin.as_ref().unwrap().ttl.unwrap().as_secs()
+    };
+    assert_eq!(ttl(&|_| None), 60);
+    assert_eq!(ttl(&|name| (name == "CACHE_TTL_SHORT").then(|| "90".into())), 90);
+}
+
+/// The only route of a policy of `routes` lines below a common head.
+fn only_route(lines: &str) -> crate::policy::Route {
+    let head = "schema = 1\n[ttl]\nshort = \"${SHORT:-60}s\"\nlong = \"10m\"\n\
+        [identity]\ncredential = \"authorization\"\n\
+        [zones.main]\nbytes = \"1MB\"\ncapacity = 50000\nttl = \"1h\"\n\
+        [[routes]]\nname = \"a\"\nmatch = \"/teams/:id/x\"\n";
+    let source = alloc::format!("{head}{lines}");
+    let policy = read(&source, &|_| None).unwrap_or_else(|report| panic!("{report}"));
+    policy.model().routes[0].clone()
+}
+
+#[test]
+fn c2b_times_have_names() {
+    let route = only_route("origin = { mode = \"default\", ttl = \"short\" }\nbrowser = \"long\"");
+    assert_eq!(route.origin.unwrap().ttl.unwrap().as_secs(), 60);
+    assert_eq!(route.browser.unwrap().cache_control, "public, max-age=600");
+    let source = "schema = 1\n[ttl]\nshort = \"1m\"\n1h = \"1s\"\nbad = \"x\"\n[[routes]]\n\
+        name = \"a\"\nmatch = \"/a\"\nedge = { mode = \"override\", ttl = \"shrot\" }\n\
+        origin = { mode = \"override\", ttl = \"bad\" }\n";
+    assert_eq!(
+        errors(source),
+        [
+            "4:1 `1h` would be taken for a time",
+            "5:7 `x` is no duration",
+            "9:35 `shrot` is no duration",
+        ]
+    );
+}
+
+#[test]
+fn times_may_differ_by_status() {
+    let route = only_route(
+        "origin = { mode = \"default\", ttl = \"5m\", status_ttl = { 404 = \"short\", 5xx = \"0s\" } }",
+    );
+    let rule = route.origin.unwrap();
+    let seconds = |status| rule.ttl_for(status).map(|ttl| ttl.as_secs());
+    assert_eq!(seconds(200), Some(300));
+    assert_eq!(seconds(404), Some(60));
+    assert_eq!(seconds(503), Some(0));
+    assert_eq!(seconds(410), Some(60), "an error is never fresh for long");
+    assert_eq!(seconds(302), None);
+    assert!(rule.drops(503) && !rule.drops(404));
+}
+
+#[test]
+fn c8_a_zone_has_its_bounds_and_gives_its_routes_their_time() {
+    let route = only_route("zone = \"main\"\norigin = { mode = \"default\" }");
+    assert_eq!(route.zone, Some(0));
+    assert_eq!(route.origin.unwrap().ttl.unwrap().as_secs(), 3600);
+    assert_eq!(
+        errors(
+            "schema = 1\n[zones.x]\nbytes = \"1kB\"\ncapacity = 0\n[zones.y]\nbytes = \"1kB\"\n\
+             [[routes]]\nname = \"a\"\nmatch = \"/a\"\nzone = \"x\"\n"
+        ),
+        [
+            "4:12 0 is not enough",
+            "6:9 the zone `y` would hold next to nothing",
+            "10:8 a zone means nothing on a route that the shim does not cache",
+        ]
+    );
+}
+
+#[test]
+fn c4_tags_are_filled_from_pattern_and_identity() {
+    let route = only_route(
+        "origin = { mode = \"default\", ttl = \"1m\" }\ntags = [\"team:{id}\", \"user:{user}\"]\n\
+         invalidates = \"team:{id}\"",
+    );
+    assert_eq!(route.tags.len(), 2);
+    assert_eq!(route.invalidates.len(), 1);
+    assert_eq!(
+        errors(
+            "schema = 1\n[[routes]]\nname = \"a\"\nmatch = \"/a/:id\"\ntags = [\"t:{di}\"]\n\
+             invalidates = [\"u:{user}\"]\n"
+        ),
+        [
+            "5:8 tags mean nothing on a route that the shim does not cache",
+            "5:8 `/a/:id` has no parameter `di`",
+            "5:8 the tag has the user in it, but nothing says who that is",
+        ]
+    );
+}
+
+#[test]
+fn c6_each_kind_of_cache_may_be_told_its_own_time() {
+    let tiered = only_route("browser = \"tiered\"").browser.unwrap();
+    let spelled = only_route(
+        "browser = { ttl = \"10m\", shared = \"1h\", cdn = \"1d\", surrogate = \"1d\" }",
+    );
+    assert_eq!(spelled.browser.unwrap(), tiered);
+    assert_eq!(tiered.cache_control, "public, s-maxage=3600, max-age=600");
+    assert_eq!(tiered.cdn.as_deref(), Some("max-age=86400"));
+    assert_eq!(tiered.surrogate.as_deref(), Some("max-age=86400"));
+    let private = "schema = 1\n[[routes]]\nname = \"a\"\nmatch = \"/a\"\n\
+        browser = { ttl = \"1m\", scope = \"private\", cdn = \"1d\" }\n";
+    assert_eq!(
+        errors(private),
+        ["5:11 what is private to one browser cannot be kept by shared caches"]
+    );
+}
+
+#[test]
+fn p4_fields_of_answers_are_checked() {
+    let route = only_route("headers = { X-Frame-Options = \"DENY\" }");
+    assert_eq!(route.headers["x-frame-options"], "DENY");
+    assert_eq!(
+        errors(
+            "schema = 1\n[headers]\nCache-Control = \"x\"\nx-a = \"\\r\\n\"\n\"a b\" = \"x\"\n\
+             X-B = \"1\"\nx-b = \"2\"\n"
+        ),
+        [
+            "3:1 `cache-control` cannot be set here: it says what the answer is, or how it travels",
+            "4:7 `\\r\\n` is no value for `x-a`",
+            "5:1 `a b` is no header field",
+            "7:1 `x-b` stands twice",
+        ]
+    );
+}
+
+#[test]
+fn keys_hold_cookies_and_devices() {
+    let route = only_route(
+        "key = { cookies = [\"b\", \"a\", \"b\"], device = true }\norigin = \"respect\"",
+    );
+    let key = route.origin.unwrap().key;
+    assert_eq!(key.cookies, ["a", "b"]);
+    assert!(key.device && key.is_personal());
+}
+
+#[test]
+fn the_canonical_json_gives_the_same_policy_again() {
+    let source = include_str!("../../../../tidegate.toml");
+    let policy = read(source, &|_| None).unwrap();
+    let again = crate::Policy::from_json(&policy.to_json()).unwrap();
+    assert_eq!(again.model(), policy.model());
+    assert_eq!(again.hash(), policy.hash());
+}
