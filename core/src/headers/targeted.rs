@@ -30,11 +30,11 @@ impl TargetedField {
         }
     }
 
-    /// What it says; `None` when it is not there or, as a structured field, cannot be read
-    /// and so is ignored whole (RFC 9213 §2.1).
+    /// What it says; `None` when it is not there, says nothing (§2.2) or, as a structured field,
+    /// cannot be read and so is ignored whole (RFC 9213 §2.1).
     pub fn read(self, fields: &(impl Fields + ?Sized), device: &str) -> Option<ResponseDirectives> {
         let lines: Vec<&[u8]> = fields.lines_of(self.name()).collect();
-        if lines.is_empty() {
+        if lines.iter().all(|line| line.trim_ascii().is_empty()) {
             return None;
         }
         match self {
