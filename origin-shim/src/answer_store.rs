@@ -104,11 +104,23 @@ impl AnswerStore {
     /// Two answers for one key that arrive at the same instant may leave only one behind,
     /// which costs a later miss.
     pub fn put(&self, key: CacheKey, answer: Answer, now: Timestamp) {
+        self.store(key, None, answer, now);
+    }
+
+    /// Stores an answer in place of `old`, whose successor it is, though other request fields
+    /// may choose it by now.
+    pub fn replace(&self, key: CacheKey, old: &Answer, answer: Answer, now: Timestamp) {
+        self.store(key, Some(old), answer, now);
+    }
+
+    fn store(&self, key: CacheKey, old: Option<&Answer>, answer: Answer, now: Timestamp) {
+        let is_old = |other: &Arc<Answer>| old.is_some_and(|old| std::ptr::eq(&**other, old));
         let before = self.entries.get(&key);
         let mut variants: Vec<Arc<Answer>> = before
             .iter()
             .flat_map(|variants| variants.iter())
-            .filter(|other| !other.is_replaced_by(&answer) && now < other.stored.useful_until())
+            .filter(|other| !is_old(other) && !other.is_replaced_by(&answer))
+            .filter(|other| now < other.stored.useful_until())
             .cloned()
             .collect();
         let surplus = (variants.len() + 1).saturating_sub(VARIANTS_MAX);
@@ -124,14 +136,21 @@ impl AnswerStore {
 }
 
 impl Answer {
-    /// The same answer under new terms, with its head brought up to date.
-    pub fn renewed(&self, stored: Stored, head: HeaderMap, began: Moment) -> Self {
+    /// The same answer under new terms, with its head brought up to date by the answer to
+    /// `request`, whose fields chose it as well (RFC 9111 §4.1).
+    pub fn renewed(
+        &self,
+        (stored, vary): (Stored, Vary),
+        head: HeaderMap,
+        request: &HeaderMap,
+        began: Moment,
+    ) -> Self {
         Self {
             stored: Stored { part: self.stored.part, ..stored },
             head,
             body: self.body.clone(),
-            vary: self.vary.clone(),
-            signature: self.signature.clone(),
+            signature: vary.signature(request),
+            vary,
             resource: self.resource.clone(),
             tags: Arc::clone(&self.tags),
             began,

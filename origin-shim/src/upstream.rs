@@ -3,15 +3,16 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::header::{ETAG, HeaderName, HeaderValue, IF_RANGE, RANGE};
+use http::header::{DATE, ETAG, HOST, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tidegate_core::headers::http_date::HttpDate;
 use tidegate_core::policy::Upstream;
-use tidegate_core::{Fields, Scheme, Target, forward};
+use tidegate_core::{Fields, Scheme, Target, Timestamp, forward};
 
 use crate::answer_store::Answer;
 use crate::body::Body;
@@ -137,6 +138,12 @@ pub fn question(parts: &Parts, target: &Target<'_>, visitor: &Visitor, scheme: S
         Some(chain) if visitor.through_trusted_proxy => chain.to_owned(),
         _ => ip,
     };
+    // An absolute target names the host whatever Host says (RFC 9112 §3.2.2), and is in the key.
+    if let Some(authority) = parts.uri.authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        head.insert(HOST, host);
+    }
     head.insert("x-real-ip", ip_value);
     if let Ok(chain) = HeaderValue::from_str(&chain) {
         head.insert("x-forwarded-for", chain);
@@ -168,6 +175,15 @@ pub fn end_to_end(head: &HeaderMap) -> HeaderMap {
         copy.append(name.clone(), value.clone());
     }
     copy
+}
+
+/// Dates an answer that came without Date (RFC 9110 §6.6.1).
+pub fn date(head: &mut HeaderMap, received_at: Timestamp) {
+    if !head.contains_key(DATE)
+        && let Ok(date) = HeaderValue::from_str(&HttpDate(received_at).to_string())
+    {
+        head.insert(DATE, date);
+    }
 }
 
 /// Takes away what would make the upstream answer with less than the whole.

@@ -146,8 +146,11 @@ impl Fetch<'_> {
         }
         let began = self.shared.answers.begin();
         let requested_at = clock::now();
-        let answered = upstream.ask(servers, question).await;
+        let mut answered = upstream.ask(servers, question).await;
         let exchange = Exchange { requested_at, received_at: clock::now() };
+        if let Ok(response) = &mut answered {
+            upstream::date(response.headers_mut(), exchange.received_at);
+        }
 
         let status = answered.as_ref().ok().map(|response| response.status().as_u16());
         let decision = known.answer().map_or(Refresh::Replace, |answer| {
@@ -269,11 +272,12 @@ impl Fetch<'_> {
         let head = merge(&known.head, response.headers());
         let now = asked.exchange.received_at;
         let answered = Answered::read(Tier::Origin, known.stored.status, &head, now);
-        if let Store::Keep { stored, .. } =
+        if let Store::Keep { stored, vary } =
             renew(self.rule, self.passage.asked, &answered, &asked.exchange)
         {
-            let answer = known.renewed(stored, storable(head), asked.began);
-            self.store().put(self.key.clone(), answer, now);
+            let request = &self.passage.parts.headers;
+            let answer = known.renewed((stored, vary), storable(head), request, asked.began);
+            self.store().replace(self.key.clone(), known, answer, now);
         }
     }
 
@@ -283,18 +287,18 @@ impl Fetch<'_> {
         let now = asked.exchange.received_at;
         let answered = Answered::read(Tier::Origin, confirmed.stored.status, &head, now);
         let decision = renew(self.rule, self.passage.asked, &answered, &asked.exchange);
-        let stored = match &decision {
-            Store::Keep { stored, .. } => *stored,
-            Store::Skip(_) => confirmed.stored,
+        let terms = match &decision {
+            Store::Keep { stored, vary } => (*stored, vary.clone()),
+            Store::Skip(_) => (confirmed.stored, confirmed.vary.clone()),
         };
-        let answer = confirmed.renewed(stored, head, asked.began);
+        let answer = confirmed.renewed(terms, head, &self.passage.parts.headers, asked.began);
         let mut response = answer::stored(self.passage, &answer, now);
         respond::age(response.headers_mut(), answer.stored.age(now));
         self.say(&mut response, 304, &decision, &asked.exchange);
         match decision {
             Store::Keep { .. } => {
                 let answer = Answer { head: storable(answer.head), ..answer };
-                self.store().put(self.key.clone(), answer, now);
+                self.store().replace(self.key.clone(), confirmed, answer, now);
             }
             Store::Skip(_) => self.store().remove(&self.key),
         }
@@ -303,7 +307,11 @@ impl Fetch<'_> {
 
     /// Answers with what is stored although it is stale, since upstream failed (RFC 5861 §4).
     fn serve_stale(self, stale: &Answer, now: Timestamp) -> Response<Body> {
-        let ttl = Ttl::stale(stale.stored.staleness(now));
+        // A client may have asked for confirmation of what is fresh.
+        let ttl = match stale.stored.fresh_for(now) {
+            Some(left) => Ttl::fresh(left),
+            None => Ttl::stale(stale.stored.staleness(now)),
+        };
         let age = stale.stored.age(now);
         answer::from_store(self.passage, stale, age, ttl, Some(STALE_IF_ERROR), now)
     }
