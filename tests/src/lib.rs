@@ -9,5 +9,6 @@ pub mod cases;
 pub mod demo_origin;
 pub mod policy_file;
 pub mod process;
+pub mod scripted_origin;
 pub mod shim;
 pub mod wire;

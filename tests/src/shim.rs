@@ -45,7 +45,22 @@ impl Shim {
             .env("BASE_SVC", origin.base().address().to_string())
             .env("PLUGIN_SERVER", origin.plugins().address().to_string())
             .envs(environment.iter().copied());
-        let mut process = Process::start(&mut command);
+        Self::start(&mut command)
+    }
+
+    /// Serves a policy that names its own upstreams.
+    ///
+    /// # Panics
+    /// If it does not come up; the message has what it wrote to standard error.
+    #[track_caller]
+    #[must_use]
+    pub fn serve_policy(policy: &PolicyFile) -> Self {
+        Self::start(&mut serve_command(policy))
+    }
+
+    #[track_caller]
+    fn start(command: &mut Command) -> Self {
+        let mut process = Process::start(command);
         let line = process.next_line();
         let address = line
             .strip_prefix("tidegate: listening on http://")

@@ -16,7 +16,8 @@
 //!
 //! A step with `origin` says that the origin is asked, one without that it is not.
 //! Lines may hold `<-10s>` (an HTTP-date, counted from the begin of the case), `<+60s rfc850>`
-//! and `<+60s asctime>` (in the obsolete formats), `<host>` and `<other>` (the case's own hosts).
+//! and `<+60s asctime>` (in the obsolete formats), `<host>` and `<other>` (the case's own hosts),
+//! `<8000>` (so many letters) and `<long>` (one path segment longer than any target may be).
 
 use serde::{Deserialize, Deserializer, Serialize};
 

@@ -55,8 +55,9 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Those of `case`, when it begins at `start`.
-    pub fn of(case: &Case, start: Timestamp) -> Self {
+    /// Those of `case`, when it begins at `start`, in seconds since the epoch.
+    pub fn of(case: &Case, start: u64) -> Self {
+        let start = Timestamp::from_secs(start);
         Self { host: case.host(), other: case.other_host(), start }
     }
 

@@ -9,8 +9,8 @@ use crate::message::Terms;
 use crate::policy;
 use crate::shell::World;
 
-/// When every case begins: a whole second, so that dates lose nothing.
-pub const START: Timestamp = Timestamp::from_secs(1_795_000_000);
+/// When every case begins, in seconds since the epoch.
+pub const START: u64 = 1_795_000_000;
 
 /// What came of a case.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -34,7 +34,7 @@ pub fn judge(case: &Case) -> Verdict {
         }
     };
     let terms = Terms::of(case, START);
-    let mut world = World::new(policy, case.tier, START);
+    let mut world = World::new(policy, case.tier, Timestamp::from_secs(START));
     for (number, step) in (1..).zip(&case.steps) {
         match step {
             Step::Wait { wait } => match milliseconds(wait) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::headers::range::ContentRange;
-use tidegate_core::headers::{Fields, Vary};
+use tidegate_core::headers::{Fields, FieldsMut, Vary};
 use tidegate_core::invalidate::{Resource, invalidated};
 use tidegate_core::partial::may_combine;
 use tidegate_core::refresh::refresh;
@@ -71,6 +71,10 @@ impl Passage<'_> {
         let mut question = self.request.clone();
         question.target = self.asked.target.to_string();
         question.head = end_to_end(&question.head);
+        // An absolute target names the host whatever Host says (RFC 9112 §3.2.2).
+        if self.request.target.starts_with("http://") {
+            question.head.set("host", self.asked.host.as_str());
+        }
         question.head.0.retain(|(name, _)| !forward::is_unkeyed_override(name));
         question
     }
