@@ -1,10 +1,10 @@
 //! Stored answers, in memory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidegate_core::headers::vary::{VariantSignature, Vary};
-use tidegate_core::invalidate::Resource;
+use tidegate_core::invalidate::{Resource, Tag};
 use tidegate_core::{CacheKey, Lookup, Stored};
 
 use crate::message::Head;
@@ -18,6 +18,7 @@ pub(crate) struct Answer {
     pub(crate) vary: Vary,
     pub(crate) signature: VariantSignature,
     pub(crate) resource: Resource,
+    pub(crate) tags: Vec<Tag>,
 }
 
 #[derive(Debug, Default)]
@@ -62,10 +63,13 @@ impl Store {
         self.0.remove(key);
     }
 
-    pub(crate) fn invalidate(&mut self, resources: Vec<Resource>) {
-        let resources: HashSet<Resource> = resources.into_iter().collect();
+    /// Drops the answers for these resources, and those with one of these tags.
+    pub(crate) fn invalidate(&mut self, resources: &[Resource], tags: &[Tag]) {
+        let falls = |answer: &Answer| {
+            resources.contains(&answer.resource) || answer.tags.iter().any(|tag| tags.contains(tag))
+        };
         for variants in self.0.values_mut() {
-            variants.retain(|answer| !resources.contains(&answer.resource));
+            variants.retain(|answer| !falls(answer));
         }
     }
 }

@@ -47,7 +47,7 @@ impl Passage<'_> {
             Err(problem) => answer::problem(&problem, self.tier),
             Ok(mut response) => {
                 let head = response.head.clone();
-                store.invalidate(invalidated(self.asked, response.status, &head));
+                self.invalidate(response.status, &head, store);
                 response.head = end_to_end(&head);
                 self.finish(&mut response, &head);
                 let status = respond::bypassed(&self.plan, Some(response.status));
@@ -64,6 +64,12 @@ impl Passage<'_> {
         let key = CacheKey::of(&rule.key, self.asked, &self.identity);
         let fetch = Fetch { passage: self, rule, key, why: ForwardReason::Method };
         fetch.run(Known::Nothing, store, origin)
+    }
+
+    /// Drops what this request and its answer make void (RFC 9111 §4.4, RFC 9875 §3).
+    fn invalidate(&self, status: u16, head: &Head, store: &mut Store) {
+        let tags = self.plan.invalidates(self.asked, &self.identity, status, head);
+        store.invalidate(&invalidated(self.asked, status, head), &tags);
     }
 
     /// What the origin is asked: the normalised target, and the fields that travel on.
@@ -144,7 +150,7 @@ impl Fetch<'_> {
         let head = end_to_end(&response.head);
         let answered = Answered::read(tier, response.status, &head, now);
         let decision = store(self.rule, asked, &answered, &self.exchange());
-        store_.invalidate(invalidated(asked, response.status, &head));
+        self.passage.invalidate(response.status, &head, store_);
         response.head = head.clone();
         let has_it = self.passage.client_has(response.status, &head);
         let status = response.status;
@@ -153,6 +159,7 @@ impl Fetch<'_> {
         if let Decision::Keep { stored, vary } = decision {
             let answer = Answer {
                 stored,
+                tags: self.passage.plan.tags(asked, &self.passage.identity, &head),
                 signature: vary.signature(&request.head),
                 head: storable(head),
                 body: response.body.clone(),
