@@ -22,6 +22,7 @@ mod decode;
 pub mod diagnostic;
 mod environment;
 mod fields;
+mod jwt;
 mod lint;
 pub mod lints;
 mod places;
@@ -92,6 +93,6 @@ pub fn read_closely(
             let warnings = Report::new(source, lint::lint(policy.model(), &places));
             Ok(Reading { policy, warnings, places })
         }
-        _ => Err(Report::new(source, context.found)),
+        _ => Err(Report::new(&context.without_secrets(source), context.found)),
     }
 }

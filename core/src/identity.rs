@@ -2,7 +2,9 @@
 
 use core::fmt;
 
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
 use crate::text::Text;
@@ -17,17 +19,77 @@ pub enum Identity {
     /// separate cache entries; but anyone can make up new ones, so limits do not count by it.
     Opaque(CredentialHash),
     /// A user whom something trusted named; good for keys and for limits.
-    Verified(String),
+    Verified(User),
+}
+
+/// A user, and what else was verified of them. Equal users may have different claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    name: Box<str>,
+    claims: Vec<(String, String)>,
 }
 
 /// The SHA-256 of a credential: keys hold it in place of the secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CredentialHash([u8; 32]);
 
+impl User {
+    /// A user with verified claims, of the names that the policy has a use for.
+    pub fn with_claims(name: impl Into<Box<str>>, claims: Vec<(String, String)>) -> Self {
+        Self { name: name.into(), claims }
+    }
+
+    /// What the user is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A verified claim.
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        self.claims.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl From<&str> for User {
+    fn from(name: &str) -> Self {
+        Self { name: name.into(), claims: Vec::new() }
+    }
+}
+
+impl Identity {
+    /// The user, if something trusted named one: what limits count by.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Verified(user) => Some(user.name()),
+            Self::Opaque(_) | Self::Anonymous => None,
+        }
+    }
+
+    /// A claim of a verified user.
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Verified(user) => user.claim(name),
+            Self::Opaque(_) | Self::Anonymous => None,
+        }
+    }
+}
+
 impl CredentialHash {
     /// Hashes a credential.
     pub fn of(credential: &[u8]) -> Self {
         Self(Sha256::digest(credential).into())
+    }
+
+    /// Hashes the credentials that a request has; one alone is hashed as it is.
+    pub fn of_all<'a>(mut credentials: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let first = credentials.next()?;
+        let Some(second) = credentials.next() else { return Some(Self::of(first)) };
+        let mut hasher = Sha256::new();
+        for credential in [first, second].into_iter().chain(credentials) {
+            hasher.update((credential.len() as u64).to_be_bytes());
+            hasher.update(credential);
+        }
+        Some(Self(hasher.finalize().into()))
     }
 
     /// The digest.
@@ -70,7 +132,7 @@ impl Identity {
                 text.push_str("~");
                 text.push_str(core::str::from_utf8(&hash.short()).unwrap_or_default());
             }
-            Self::Verified(user) => text.push_str(user),
+            Self::Verified(user) => text.push_encoded(user.name()),
         }
     }
 }

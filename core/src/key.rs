@@ -38,6 +38,10 @@ pub struct KeyRule {
     /// Who asks.
     #[serde(default)]
     pub identity: bool,
+    /// What a verified token says of who asks, by the names of its claims, sorted. Who has not
+    /// all of them verified is told apart by identity.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<String>,
 }
 
 /// Which query parameters tell one answer from another.
@@ -64,9 +68,15 @@ impl KeyRule {
     /// Whether answers under such keys are for some clients alone: an identity, a credential
     /// or a cookie tells them apart.
     pub fn is_personal(&self) -> bool {
-        self.identity
+        self.separates_credentials()
             || !self.cookies.is_empty()
             || self.headers.iter().any(|name| names_client(name))
+    }
+
+    /// Whether requests with different credentials have different keys, unless a verified
+    /// claim says that they may share: then an `Authorization` is in the key (RFC 9111 §3.5).
+    pub fn separates_credentials(&self) -> bool {
+        self.identity || !self.claims.is_empty()
     }
 }
 
@@ -85,6 +95,8 @@ const COOKIE: u8 = b'c';
 const COOKIE_VALUE: u8 = b'w';
 const DEVICE: u8 = b'd';
 const IDENTITY: u8 = b'i';
+const CLAIM: u8 = b't';
+const CLAIM_VALUE: u8 = b'u';
 
 /// Kind and length, which stand before every part.
 const PART_HEAD: usize = 5;
@@ -155,13 +167,23 @@ impl<F: Fields + ?Sized> Parts<'_, F> {
         if rule.device {
             take(DEVICE, DeviceClass::of(request.fields).as_str().as_bytes());
         }
+        let mut by_identity = rule.identity;
+        for name in &rule.claims {
+            match identity.claim(name) {
+                Some(value) => {
+                    take(CLAIM, name.as_bytes());
+                    take(CLAIM_VALUE, value.as_bytes());
+                }
+                None => by_identity = true,
+            }
+        }
         match identity {
-            _ if !rule.identity => {}
+            _ if !by_identity => {}
             Identity::Anonymous => take(IDENTITY, b"a"),
             Identity::Opaque(hash) => take(IDENTITY, hash.as_bytes()),
             Identity::Verified(user) => {
                 take(IDENTITY, b"v");
-                take(IDENTITY, user.as_bytes());
+                take(IDENTITY, user.name().as_bytes());
             }
         }
     }
@@ -238,6 +260,7 @@ impl fmt::Display for CacheKey {
                     is_secret = names_client(&text);
                     write!(f, " [{text}]")?;
                 }
+                CLAIM => write!(f, " [claim {text}]")?,
                 COOKIE => write!(f, " [cookie {text}]")?,
                 FIELD_VALUE if is_secret => f.write_str("=…")?,
                 COOKIE_VALUE => f.write_str("=…")?,
@@ -262,7 +285,7 @@ impl fmt::Debug for CacheKey {
 mod tests {
     use super::*;
     use crate::host::{Host, Scheme};
-    use crate::identity::CredentialHash;
+    use crate::identity::{CredentialHash, User};
     use crate::method::Method;
     use crate::target::Target;
     use alloc::string::ToString;
@@ -360,6 +383,31 @@ mod tests {
         };
         assert_eq!(with("iPhone Safari"), with("Android Mobile"));
         assert_eq!(with("Firefox"), "https://h/ [desktop]");
+    }
+
+    #[test]
+    fn c2_a_verified_claim_is_shared_and_without_it_nobody_shares() {
+        let rule = KeyRule { claims: vec!["team".into()], ..KeyRule::default() };
+        let key = |who: &Identity| key_for(&rule, "h", "/", &[], who);
+        let member = |name: &str, team: &str| {
+            Identity::Verified(User::with_claims(name, vec![("team".into(), team.into())]))
+        };
+        assert_eq!(key(&member("ada", "7")), key(&member("bob", "7")));
+        assert_ne!(key(&member("ada", "7")), key(&member("ada", "8")));
+        let without = [
+            Identity::Anonymous,
+            Identity::Opaque(CredentialHash::of(b"Bearer a")),
+            Identity::Verified("ada".into()),
+            Identity::Verified("bob".into()),
+            Identity::Verified("7".into()),
+            member("ada", "7"),
+        ];
+        for (i, one) in without.iter().enumerate() {
+            for two in &without[i + 1..] {
+                assert_ne!(key(one), key(two));
+            }
+        }
+        assert_eq!(key(&member("ada", "7")).to_string(), "https://h/ [claim team]=7");
     }
 
     #[test]

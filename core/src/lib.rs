@@ -6,6 +6,7 @@
 //! | question | answer |
 //! |---|---|
 //! | which route is this, and what does its policy say on this tier? | [`Policy::plan`] → [`Plan`] |
+//! | who asks? | [`Policy::evidence`], [`token::open`] → [`Identity`] |
 //! | may this client proceed? | [`Admission::decide`] |
 //! | what identifies the answer? | [`CacheKey::of`] |
 //! | can the stored copy answer? (RFC 9111 §4) | [`reuse::reuse`] → [`Reuse`] |
@@ -99,6 +100,7 @@ pub mod target;
 pub mod text;
 pub mod tier;
 pub mod time;
+pub mod token;
 
 pub use freshness::Exchange;
 pub use headers::{Fields, FieldsMut};

@@ -5,6 +5,7 @@
 //! and every reference is known to hold.
 
 mod by_text;
+pub mod identify;
 pub mod pattern;
 pub mod plan;
 mod route_table;
@@ -25,11 +26,11 @@ pub use pattern::Pattern;
 pub use plan::{Bypass, Plan};
 pub use template::Template;
 
-use crate::headers::{Fields, ResponseDirectives};
-use crate::identity::{CredentialHash, Identity};
+use crate::headers::ResponseDirectives;
 use crate::rate::Limit;
 use crate::rule::CacheRule;
 pub use crate::tier::Tier;
+use crate::token::TokenRule;
 use route_table::RouteTable;
 
 /// The version of the policy language that this crate reads.
@@ -103,6 +104,9 @@ pub struct IdentityRule {
     /// The request field, in lower case, in which a trusted proxy names the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_header: Option<String>,
+    /// Which tokens name the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<TokenRule>,
 }
 
 /// A group of servers that answer alike.
@@ -255,21 +259,6 @@ impl Policy {
     pub fn model(&self) -> &Model {
         &self.model
     }
-
-    /// Who asks, as far as the request's fields tell. `trusted` says whether they come from a
-    /// proxy that may name the user.
-    pub fn identify(&self, fields: &(impl Fields + ?Sized), trusted: bool) -> Identity {
-        let rule = &self.model.identity;
-        let value =
-            |name: &Option<String>| fields.first(name.as_deref()?).filter(|v| !v.is_empty());
-        if let Some(user) = value(&rule.trusted_header).filter(|_| trusted) {
-            return Identity::Verified(String::from_utf8_lossy(user).into_owned());
-        }
-        match value(&rule.credential) {
-            Some(credential) => Identity::Opaque(CredentialHash::of(credential)),
-            None => Identity::Anonymous,
-        }
-    }
 }
 
 impl Route {
@@ -392,19 +381,6 @@ mod tests {
         for text in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "x/8"] {
             assert!(Network::parse(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_header_names_the_user_only_when_a_trusted_proxy_wrote_it() {
-        let policy = Policy::from_json(
-            r#"{"schema":1,"identity":{"credential":"authorization","trusted_header":"x-user"}}"#,
-        )
-        .unwrap();
-        let fields = [("x-user", "ada"), ("authorization", "Bearer t")];
-        assert_eq!(policy.identify(&fields, true), Identity::Verified("ada".into()));
-        let opaque = Identity::Opaque(CredentialHash::of(b"Bearer t"));
-        assert_eq!(policy.identify(&fields, false), opaque);
-        assert_eq!(policy.identify(&fields[..0], true), Identity::Anonymous);
     }
 
     #[test]

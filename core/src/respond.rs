@@ -19,6 +19,7 @@ use crate::store::Store;
 use crate::text::Text;
 use crate::tier::SURROGATE_DEVICE;
 use crate::time::{Timestamp, ceil_secs};
+use crate::token::Refusal;
 
 /// Appends this hop to Cache-Status and says the same in `X-Cache` (C3).
 pub fn cache_status(fields: &mut impl FieldsMut, status: &CacheStatus<'_>) {
@@ -212,6 +213,16 @@ impl Problem {
         Self::new(504, "must-revalidate", detail)
     }
 
+    /// The answer to a bad token where the policy denies it: 401 with a challenge (RFC 9110
+    /// §15.5.2, RFC 6750 §3), or 503 where the token may be good and it is us who cannot tell.
+    pub fn bad_token(refusal: Refusal) -> Self {
+        let problem = |status| Self::new(status, refusal.as_str(), refusal.explain());
+        match refusal.is_ours() {
+            true => Self { retry_after: Some(10), ..problem(503) },
+            false => problem(401),
+        }
+    }
+
     /// 504 for a request that allows a stored answer alone (RFC 9111 §5.2.1.7).
     pub fn not_in_cache() -> Self {
         let detail = "The request allows only a stored answer, and none may serve.";
@@ -231,9 +242,11 @@ impl Problem {
     pub const fn title(&self) -> &'static str {
         match self.status {
             400 => "Bad request",
+            401 => "Unauthorized",
             404 => "Not found",
             429 => "Too many requests",
             502 => "Bad gateway",
+            503 => "Service unavailable",
             504 => "Gateway timeout",
             _ => "Internal error",
         }
@@ -263,6 +276,14 @@ impl Problem {
     pub fn fields(&self, fields: &mut impl FieldsMut, tier: Tier) {
         fields.set("content-type", Self::CONTENT_TYPE);
         fields.set("cache-control", "no-store");
+        if self.status == 401 {
+            let challenge =
+                format!(r#"Bearer error="invalid_token", error_description="{}""#, self.detail);
+            fields.set("www-authenticate", &challenge);
+        }
+        if let (503, Some(seconds)) = (self.status, self.retry_after) {
+            fields.set("retry-after", &Text::of(seconds));
+        }
         let outcome = Outcome::Generated;
         let name = tier.cache_name();
         cache_status(

@@ -139,7 +139,7 @@ fn forbidden<F: Fields + ?Sized>(
     let honoured = rule.client_directives == ClientDirectives::Honour;
     // The qualified form allows to store the rest (§5.2.2.7), which is not worth the risk.
     let private = directives.private || !directives.private_fields.is_empty();
-    let credential_shows = request.authorization.is_some() && !rule.key.identity;
+    let credential_shows = request.authorization.is_some() && !rule.key.separates_credentials();
     let reasons = [
         (response.status == 206 && response.content_range.is_none(), NotStored::Partial),
         (response.status < 200 || response.status == 304, NotStored::Status),

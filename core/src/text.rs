@@ -54,6 +54,22 @@ impl Text {
             Place::Heap(text) => text.push_str(more),
         }
     }
+
+    /// Appends `more` as one member of a list in a header field: tags are separated by commas,
+    /// and what a user is called must not make several of one. The rest is percent-encoded.
+    pub(crate) fn push_encoded(&mut self, more: &str) {
+        let is_plain = |byte: u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'%' | b',');
+        if more.bytes().all(is_plain) {
+            return self.push_str(more);
+        }
+        for byte in more.bytes() {
+            // Writing to a text does not fail.
+            let _ = match is_plain(byte) {
+                true => fmt::Write::write_char(self, char::from(byte)),
+                false => fmt::write(self, format_args!("%{byte:02X}")),
+            };
+        }
+    }
 }
 
 impl Default for Text {

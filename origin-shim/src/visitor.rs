@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use tidegate_core::headers::list;
 use tidegate_core::policy::Network;
+use tidegate_core::policy::identify::Evidence;
 use tidegate_core::{Fields, Identity, Policy};
 
 /// The client behind a request.
@@ -25,18 +26,17 @@ impl Visitor {
         let through_trusted_proxy = is_trusted(trusted, peer);
         Self {
             ip: client_ip(trusted, peer, fields),
-            identity: policy.identify(fields, through_trusted_proxy),
+            identity: match policy.evidence(fields, through_trusted_proxy) {
+                Evidence::Settled(identity) => identity,
+                Evidence::Token(_) | Evidence::Refused(_) => policy.unverified(fields),
+            },
             through_trusted_proxy,
         }
     }
 
     /// What limits count by.
     pub fn facts(&self) -> tidegate_core::ClientFacts<'_> {
-        let user = match &self.identity {
-            Identity::Verified(user) => Some(user.as_str()),
-            Identity::Opaque(_) | Identity::Anonymous => None,
-        };
-        tidegate_core::ClientFacts { user, ip: Some(self.ip) }
+        tidegate_core::ClientFacts { user: self.identity.user(), ip: Some(self.ip) }
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Context<'e> {
     /// Times to live by name; `None` for one that is wrong, which is noted.
     pub(super) ttl_classes: BTreeMap<String, Option<Duration>>,
     pub(super) found: Vec<Diagnostic>,
+    /// Where the file has secrets that should not be there.
+    secrets: Vec<Range<usize>>,
 }
 
 /// A value and the place it was read from.
@@ -51,7 +53,7 @@ pub(super) trait FromText: Sized {
 
 impl<'e> Context<'e> {
     pub(super) fn new(environment: &'e dyn Fn(&str) -> Option<String>) -> Self {
-        Self { environment, ttl_classes: BTreeMap::new(), found: Vec::new() }
+        Self { environment, ttl_classes: BTreeMap::new(), found: Vec::new(), secrets: Vec::new() }
     }
 
     /// Notes an error.
@@ -69,7 +71,26 @@ impl<'e> Context<'e> {
         });
     }
 
-    fn wrong_type(&mut self, value: &Spanned<DeValue<'_>>, expected: &str) {
+    /// Keeps what stands at `span` out of all reports.
+    pub(super) fn hide(&mut self, span: Range<usize>) {
+        self.secrets.push(span);
+    }
+
+    /// The file with a `*` for each character of what was to be hidden.
+    pub(super) fn without_secrets(&self, source: &str) -> String {
+        let is_secret = |at| self.secrets.iter().any(|span| span.contains(&at));
+        let shown = |(at, c)| match is_secret(at) && c != '\n' {
+            // As many bytes, so that spans stay true.
+            true => "*".repeat(char::len_utf8(c)),
+            false => String::from(c),
+        };
+        match self.secrets.is_empty() {
+            true => String::from(source),
+            false => source.char_indices().map(shown).collect(),
+        }
+    }
+
+    pub(super) fn wrong_type(&mut self, value: &Spanned<DeValue<'_>>, expected: &str) {
         let found = value.get_ref().type_str();
         self.report(
             value.span(),

@@ -12,7 +12,7 @@ use super::caching::{CacheSection, CacheTable, KeySection, ModeWord};
 use super::decode::{Context, Located, Named};
 use super::sections::{Document, LimitSection, RouteSection, UpstreamSection, ZoneSection};
 use super::values::{Ttl, TtlClasses, check_name};
-use super::{spelling, twins};
+use super::{jwt, spelling, twins};
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::{
     IdentityRule, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier, Upstream, Zone,
@@ -43,6 +43,7 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
     let identity = document.identity.map_or_else(IdentityRule::default, |section| IdentityRule {
         credential: section.credential.map(|name| name.0),
         trusted_header: section.trusted_header.map(|name| name.0),
+        jwt: section.jwt.map(|jwt| jwt::resolve(jwt, &routes, context)),
     });
     let shim = document.shim.map_or_else(Shim::default, |section| Shim {
         listen: section.listen.map(|address| address.0),
@@ -195,7 +196,7 @@ fn route(
     let zone_ttl = zone.and_then(|at| names.zone_ttls.get(at).copied().flatten());
     for templates in [&tags, &invalidates] {
         for template in &templates.value {
-            check_places(template, &templates.span, &pattern.value, context);
+            check_places(template, &templates.span, &pattern.value, identity, context);
         }
     }
     check_key(&key, &pattern.value, identity, context);
@@ -213,6 +214,7 @@ fn route(
         cookies: sorted(cookies.into_iter().map(|cookie| cookie.0)),
         device,
         identity: identity || key_name.as_ref().is_some_and(Template::names_user),
+        claims: key_name.as_ref().map(claims).unwrap_or_default(),
     };
     Route {
         name: name.value.0,
@@ -257,6 +259,14 @@ fn refer(
     position
 }
 
+/// The claims in a name, sorted, each once.
+pub(super) fn claims(name: &Template) -> Vec<String> {
+    let mut claims: Vec<String> = name.claims().map(String::from).collect();
+    claims.sort_unstable();
+    claims.dedup();
+    claims
+}
+
 fn check_key(
     key: &Located<KeySection>,
     pattern: &Pattern,
@@ -268,7 +278,7 @@ fn check_key(
         nobody_known(&key.span, "the key", context);
     }
     if let Some(name) = &key.value.name {
-        check_places(name, &key.span, pattern, context);
+        check_places(name, &key.span, pattern, identity, context);
     }
 }
 
@@ -276,17 +286,25 @@ fn nobody_known(span: &Range<usize>, what: &str, context: &mut Context<'_>) {
     context.report(
         span.clone(),
         format!("{what} has the user in it, but nothing says who that is"),
-        "add `[identity]` with `credential = \"authorization\"`",
+        "add `[identity]` with `credential = \"authorization\"`, or `[identity.jwt]`",
     );
 }
 
-/// What is to be filled into `template` must be in the pattern.
+/// What is to be filled into `template` must be in the pattern, or in a token.
 fn check_places(
     template: &Template,
     span: &Range<usize>,
     pattern: &Pattern,
+    identity: &IdentityRule,
     context: &mut Context<'_>,
 ) {
+    if let Some(claim) = template.claims().next().filter(|_| identity.jwt.is_none()) {
+        context.report(
+            span.clone(),
+            format!("`{{claim:{claim}}}` is filled from tokens, but nothing verifies them"),
+            "add `[identity.jwt]`",
+        );
+    }
     for parameter in template.parameters() {
         if !pattern.parameters().any(|known| known == parameter) {
             let known: Vec<_> = pattern.parameters().chain(["user"]).collect();

@@ -10,6 +10,7 @@ use super::caching::{CacheSection, KeySection};
 use super::declare::section;
 use super::decode::{Context, Decode, Each, Located, Named};
 use super::fields::{AnswerFields, FieldName};
+use super::jwt::JwtSection;
 use super::values::{Address, Bytes, Count, HostName, Name, Rate, Ttl, TtlClasses};
 use crate::policy::{Network, Pattern, Template};
 use crate::rate::{Algorithm, KeyPart};
@@ -66,6 +67,8 @@ section! {
         optional credential: FieldName,
         /// The request field in which a trusted proxy names the user; anyone else's is ignored.
         optional trusted_header: FieldName,
+        /// Which JSON Web Tokens name the user, for keys and for limits.
+        optional jwt: Located<JwtSection>,
     }
 }
 

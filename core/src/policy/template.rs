@@ -1,4 +1,4 @@
-//! Names with places to fill in: `team:{id}:plugins:{user}`.
+//! Names with places to fill in: `team:{id}:plugins:{user}`, `team:{claim:team}:plugins`.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -11,8 +11,8 @@ use super::Malformed;
 use crate::identity::Identity;
 use crate::text::Text;
 
-/// A display name for keys and tags. `{user}` is the identity, any other name a parameter
-/// of the route's pattern.
+/// A display name for keys and tags. `{user}` is the identity, `{claim:…}` what its verified
+/// token says, any other name a parameter of the route's pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Template {
@@ -24,8 +24,12 @@ pub struct Template {
 enum Part {
     Text(Box<str>),
     User,
+    Claim(Box<str>),
     Parameter(Box<str>),
 }
+
+/// What a place begins with that takes a claim.
+const CLAIM: &str = "claim:";
 
 impl Template {
     /// Reads a template.
@@ -47,7 +51,10 @@ impl Template {
             }
             parts.push(match name {
                 "user" => Part::User,
-                _ => Part::Parameter(name.into()),
+                _ => match name.strip_prefix(CLAIM) {
+                    Some(claim) => Part::Claim(claim.into()),
+                    None => Part::Parameter(name.into()),
+                },
             });
             rest = behind;
         }
@@ -67,7 +74,15 @@ impl Template {
         self.parts.contains(&Part::User)
     }
 
-    /// The parameters that stand in it, without `{user}`.
+    /// The claims that stand in it.
+    pub fn claims(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Claim(name) => Some(&**name),
+            _ => None,
+        })
+    }
+
+    /// The parameters that stand in it.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Parameter(name) => Some(&**name),
@@ -75,13 +90,19 @@ impl Template {
         })
     }
 
-    /// Fills the places in. What stands for a parameter is taken as it is in the path.
+    /// Fills the places in. What stands for a parameter is taken as it is in the path; what
+    /// stands for the user is what a header field can carry, the rest percent-encoded. A claim
+    /// that is not verified is the identity, as it is in the key.
     pub fn fill<'a>(&self, who: &Identity, parameter: impl Fn(&str) -> Option<&'a str>) -> Text {
         let mut name = Text::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => name.push_str(text),
                 Part::User => who.put(&mut name),
+                Part::Claim(claim) => match who.claim(claim) {
+                    Some(value) => name.push_encoded(value),
+                    None => who.put(&mut name),
+                },
                 Part::Parameter(place) => name.push_str(parameter(place).unwrap_or_default()),
             }
         }
@@ -106,6 +127,7 @@ impl From<Template> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::User;
 
     #[test]
     fn places_are_filled_in() {
@@ -115,6 +137,17 @@ mod tests {
         let name =
             template.fill(&Identity::Verified("ada".into()), |name| (name == "id").then_some("42"));
         assert_eq!(&name, "team:42:plugins:ada");
+    }
+
+    #[test]
+    fn c2_a_verified_claim_fills_in_and_else_the_identity() {
+        let template = Template::parse("team:{claim:team}:plugins").unwrap();
+        assert!(template.claims().eq(["team"]) && template.parameters().next().is_none());
+        let fill = |who: Identity| template.fill(&who, |_| None);
+        let member = User::with_claims("ada", alloc::vec![("team".into(), "7, ü%".into())]);
+        assert_eq!(&fill(Identity::Verified(member)), "team:7%2C%20%C3%BC%25:plugins");
+        assert_eq!(&fill(Identity::Verified("ada".into())), "team:ada:plugins");
+        assert_eq!(&fill(Identity::Anonymous), "team:anonymous:plugins");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use tidegate_core::policy::identify::Evidence;
 use tidegate_core::rate::Limit;
 use tidegate_core::respond::Problem;
 use tidegate_core::{
@@ -61,7 +62,10 @@ impl<'a> Passage<'a> {
         let asked = Request::read(method, *scheme, host, target, head.fields());
         let plan = gate.policy.plan(Tier::Edge, &asked);
         // Nobody whom the edge could trust stands before it: no field names a user here.
-        let who = gate.policy.identify(head.fields(), false);
+        let who = match gate.policy.evidence(head.fields(), false) {
+            Evidence::Settled(identity) => identity,
+            Evidence::Token(_) | Evidence::Refused(_) => gate.policy.unverified(head.fields()),
+        };
         Self { gate, request, asked, plan, who, allowance: None }
     }
 
@@ -100,10 +104,7 @@ impl<'a> Passage<'a> {
     }
 
     fn client(&self) -> ClientFacts<'_> {
-        let user = match &self.who {
-            Identity::Verified(user) => Some(user.as_str()),
-            Identity::Opaque(_) | Identity::Anonymous => None,
-        };
+        let user = self.who.user();
         ClientFacts { user, ip: self.client_ip().and_then(|ip| ip.parse().ok()) }
     }
 }
