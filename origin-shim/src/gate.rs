@@ -32,6 +32,7 @@ use tidegate_core::{
 use crate::body::Body;
 use crate::clock;
 use crate::limiter::Limiter;
+use crate::tokens::Tokens;
 use crate::upstream::UpstreamClient;
 use crate::visitor::Visitor;
 use crate::zones::Zones;
@@ -48,6 +49,8 @@ const CLIENTS_MAX: usize = 1 << 20;
 pub struct Shared {
     /// The policy.
     pub policy: Policy,
+    /// Whose tokens are.
+    pub tokens: Tokens,
     answers: Zones,
     limiter: Limiter,
     /// Keys that are being refreshed in the background.
@@ -71,10 +74,11 @@ struct Passage<'a> {
 
 impl Shared {
     /// Nothing is remembered yet.
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: Policy, tokens: Tokens) -> Self {
         Self {
             answers: Zones::new(&policy),
             policy,
+            tokens,
             limiter: Limiter::new(CLIENTS_MAX),
             refreshing: Mutex::default(),
         }
@@ -107,15 +111,21 @@ impl Gate {
         };
         let method = Method::parse(parts.method.as_str());
         let asked = Request::read(method, SCHEME, &host, &target, &parts.headers);
-        let visitor = Visitor::identify(&self.shared.policy, peer, &parts.headers);
-        let plan = self.shared.policy.plan(Tier::Origin, &asked);
+        let Shared { policy, tokens, .. } = &*self.shared;
+        let now = clock::now();
+        let visitor = Visitor::identify(policy, tokens, peer, &parts.headers, now).await;
+        let plan = policy.plan(Tier::Origin, &asked);
         let passage = Passage { asked: &asked, parts: &parts, plan, visitor: &visitor };
 
         let verdict = self.admit(&passage);
-        let mut response = match (&verdict, plan.cache) {
-            (Some((_, Admission::Deny { retry_after, .. })), _) => {
-                answer::problem(&Problem::too_many_requests(*retry_after))
+        let refused = match &verdict {
+            Some((_, Admission::Deny { retry_after, .. })) => {
+                Some(Problem::too_many_requests(*retry_after))
             }
+            _ => policy.objection(visitor.refusal),
+        };
+        let mut response = match (refused, plan.cache) {
+            (Some(problem), _) => answer::problem(&problem),
             (_, Err(Bypass::Method)) => self.pass_method(&passage, body).await,
             (_, Err(_)) => self.bypass(&passage, body).await,
             (_, Ok(rule)) => self.answer(&passage, rule).await,

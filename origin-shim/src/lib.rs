@@ -13,6 +13,7 @@ pub mod limiter;
 pub mod multipart;
 pub mod policy_file;
 pub mod server;
+pub mod tokens;
 pub mod upstream;
 pub mod visitor;
 pub mod zones;

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::gate::{Gate, Shared};
+use crate::tokens::FetchError;
 
 /// A client must send a whole request head within this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,7 +63,10 @@ impl Server {
             })
             .collect::<io::Result<_>>()?;
         runtime()?.block_on(async {
-            stop_signal().await;
+            tokio::select! {
+                () = stop_signal() => {}
+                () = shared.tokens.keep_fresh(complain) => {}
+            }
             // All threads hold a receiver, so this reaches them.
             let _ = stop.send(true);
         });
@@ -124,6 +128,14 @@ fn serve(stream: TcpStream, peer: SocketAddr, gate: Arc<Gate>, connections: &Gra
     let connection = connections.watch(connection);
     // A connection that breaks off is its client's business.
     tokio::spawn(async move { drop(connection.await) });
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "whoever runs this should know, and there is no client to tell"
+)]
+fn complain(error: &FetchError) {
+    eprintln!("tidegate: {error}; the last good keys stay");
 }
 
 async fn stop_signal() {

@@ -233,6 +233,7 @@ mod tests {
         let visitor = Visitor {
             ip: "203.0.113.7".parse().unwrap(),
             identity: Identity::Anonymous,
+            refusal: None,
             through_trusted_proxy: trusted,
         };
         question(&parts, &Target::parse("/x").unwrap(), &visitor, Scheme::Http).head

@@ -5,8 +5,11 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use tidegate_core::headers::list;
 use tidegate_core::policy::Network;
-use tidegate_core::policy::identify::Evidence;
-use tidegate_core::{Fields, Identity, Policy};
+use tidegate_core::policy::identify::{Evidence, Identified};
+use tidegate_core::token::Refusal;
+use tidegate_core::{Fields, Identity, Policy, Timestamp};
+
+use crate::tokens::Tokens;
 
 /// The client behind a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,23 +18,31 @@ pub struct Visitor {
     pub ip: IpAddr,
     /// Who it is.
     pub identity: Identity,
+    /// Why the token that was shown does not count.
+    pub refusal: Option<Refusal>,
     /// The peer is a proxy that may speak for others.
     pub through_trusted_proxy: bool,
 }
 
 impl Visitor {
     /// Finds out who sent a request with these fields over a connection from `peer`.
-    pub fn identify(policy: &Policy, peer: IpAddr, fields: &HeaderMap) -> Self {
+    pub async fn identify(
+        policy: &Policy,
+        tokens: &Tokens,
+        peer: IpAddr,
+        fields: &HeaderMap,
+        now: Timestamp,
+    ) -> Self {
         let trusted = &policy.model().shim.trusted_proxies;
         let through_trusted_proxy = is_trusted(trusted, peer);
-        Self {
-            ip: client_ip(trusted, peer, fields),
-            identity: match policy.evidence(fields, through_trusted_proxy) {
-                Evidence::Settled(identity) => identity,
-                Evidence::Token(_) | Evidence::Refused(_) => policy.unverified(fields),
-            },
-            through_trusted_proxy,
-        }
+        let identified = match policy.evidence(fields, through_trusted_proxy) {
+            Evidence::Settled(identity) => identity.into(),
+            Evidence::Refused(refusal) => policy.conclude(fields, Err(refusal)),
+            Evidence::Token(token) => policy.conclude(fields, tokens.user_of(token, now).await),
+        };
+        let Identified { identity, refusal } = identified;
+        let ip = client_ip(trusted, peer, fields);
+        Self { ip, identity, refusal, through_trusted_proxy }
     }
 
     /// What limits count by.

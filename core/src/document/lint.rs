@@ -62,7 +62,9 @@ impl Linter<'_> {
         };
         self.told_in_public(route, path, key.is_personal());
         let credential = model.identity.credential.as_deref();
-        self.key(key, path, credential == Some("authorization"));
+        // What no token verifies is told apart by its Authorization, too.
+        let by_token = model.identity.jwt.is_some();
+        self.key(key, path, by_token || credential == Some("authorization"));
         self.query(route, path, &key.query);
         if let Some(rule) = &route.edge {
             self.edge(route, rule, path);

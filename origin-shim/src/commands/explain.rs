@@ -1,14 +1,18 @@
 //! `tidegate explain`
 
+use std::error::Error;
+use std::fmt;
 use std::net::IpAddr;
 
 use clap::{Args, ValueEnum};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_core::document::Reading;
 use tidegate_core::explain::explain;
-use tidegate_core::{Host, Method, Request, Scheme, Target, Tier};
+use tidegate_core::token::Refusal;
+use tidegate_core::{Host, Identity, Method, Policy, Request, Scheme, Target, Tier};
 use tidegate_origin::clock;
+use tidegate_origin::tokens::Tokens;
 use tidegate_origin::visitor::Visitor;
 
 use super::{Outcome, PolicyArgument};
@@ -54,7 +58,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let target = Target::parse(&url.target).map_err(|bad| format!("`{}`: {bad}", url.target))?;
     let method = Method::parse(&arguments.method);
     let request = Request::read(method, url.scheme, &host, &target, &fields);
-    let visitor = Visitor::identify(&policy, arguments.client, &fields);
+    let visitor = identify(&policy, arguments.client, &fields)?;
+    let who = Who::of(&visitor, &policy);
     let tiers = match arguments.tier {
         Some(TierName::Edge) => vec![Tier::Edge],
         Some(TierName::Origin) => vec![Tier::Origin],
@@ -77,16 +82,74 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             "method": arguments.method,
             "url": normalised,
             "policy": policy.hash(),
+            "identity": who.json(),
             "tiers": explanations,
         });
         println!("{document:#}");
     } else {
-        println!("{} {normalised}", arguments.method);
+        println!("{} {normalised}\n\nidentity                  {who}", arguments.method);
         for explanation in explanations {
             print!("\n{}\n{explanation}", explanation.tier);
         }
     }
     Ok(())
+}
+
+/// By the keys that are here: no key set is asked for.
+fn identify(
+    policy: &Policy,
+    client: IpAddr,
+    fields: &HeaderMap,
+) -> Result<Visitor, Box<dyn Error>> {
+    let tokens = Tokens::offline(&policy.model().identity, &|name| std::env::var(name).ok());
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    Ok(runtime.block_on(Visitor::identify(policy, &tokens, client, fields, clock::now())))
+}
+
+/// Who asks, in words.
+struct Who<'a> {
+    identity: &'a Identity,
+    refusal: Option<Refusal>,
+    /// What a bad token is answered with.
+    denied: Option<u16>,
+}
+
+impl<'a> Who<'a> {
+    fn of(visitor: &'a Visitor, policy: &Policy) -> Self {
+        let denied = policy.objection(visitor.refusal).map(|problem| problem.status);
+        Self { identity: &visitor.identity, refusal: visitor.refusal, denied }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "kind": match self.identity {
+                Identity::Anonymous => "anonymous",
+                Identity::Opaque(_) => "credential",
+                Identity::Verified(_) => "user",
+            },
+            "user": self.identity.user(),
+            "refused": self.refusal.map(Refusal::as_str),
+            "why": self.refusal.map(Refusal::explain),
+            "status": self.denied,
+        })
+    }
+}
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.identity {
+            Identity::Anonymous => f.write_str("anonymous")?,
+            Identity::Opaque(hash) => write!(f, "credential ~{hash}, not verified")?,
+            Identity::Verified(user) => write!(f, "user {}", user.name().escape_debug())?,
+        }
+        if let Some(refusal) = self.refusal {
+            write!(f, ": {} ({refusal})", refusal.explain().trim_end_matches('.'))?;
+        }
+        if let Some(status) = self.denied {
+            write!(f, "; answered with {status}")?;
+        }
+        Ok(())
+    }
 }
 
 /// A URL taken apart, but not yet normalised.

@@ -1,12 +1,15 @@
 //! `tidegate serve`
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 
 use clap::Args;
+use tidegate_core::Policy;
 use tidegate_origin::gate::Shared;
 use tidegate_origin::server::Server;
+use tidegate_origin::tokens::Tokens;
 
 use super::{Outcome, PolicyArgument};
 
@@ -26,6 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let reading = arguments.policy.read()?;
     eprint!("{}", arguments.policy.warnings(&reading));
     let policy = reading.policy;
+    let tokens = tokens(&policy)?;
     let address = match (arguments.listen, &policy.model().shim.listen) {
         (Some(address), _) => address,
         (None, Some(listen)) => parse(listen)?,
@@ -36,8 +40,23 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         format!("tidegate: cannot listen on {address}: {error}\n= hint: stop what listens there, or choose another address with --listen")
     })?;
     println!("tidegate: listening on http://{}", server.address());
-    server.run(Arc::new(Shared::new(policy)))?;
+    server.run(Arc::new(Shared::new(policy, tokens)))?;
     Ok(())
+}
+
+/// The keys for tokens. Without its secrets nothing is served, since every user would be a
+/// stranger; a key set that does not come may still come, and strangers can wait.
+fn tokens(policy: &Policy) -> Result<Tokens, Box<dyn Error>> {
+    let tokens = Tokens::new(&policy.model().identity, &|name| std::env::var(name).ok());
+    if !tokens.bad_secrets().is_empty() {
+        let each = tokens.bad_secrets().iter().map(|bad| format!("tidegate: {bad}"));
+        return Err(each.collect::<Vec<_>>().join("\n").into());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if let Err(error) = runtime.block_on(tokens.refresh()) {
+        eprintln!("tidegate: {error}; until one comes, tokens of its keys count as unverified");
+    }
+    Ok(tokens)
 }
 
 fn parse(listen: &str) -> Result<SocketAddr, String> {
