@@ -11,4 +11,5 @@ pub mod policy_file;
 pub mod process;
 pub mod scripted_origin;
 pub mod shim;
+pub mod tokens;
 pub mod wire;

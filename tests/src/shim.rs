@@ -83,6 +83,13 @@ pub fn refused_serve(policy: &PolicyFile) -> Ended {
     Process::start(&mut serve_command(policy)).ended()
 }
 
+/// The same with variables in the environment.
+#[track_caller]
+#[must_use]
+pub fn refused_serve_with(policy: &PolicyFile, environment: &[(&str, &str)]) -> Ended {
+    Process::start(serve_command(policy).envs(environment.iter().copied())).ended()
+}
+
 /// `tidegate check` of a policy.
 #[track_caller]
 #[must_use]
@@ -102,6 +109,18 @@ pub fn check_with(policy: &PolicyFile, arguments: &[&str]) -> Ended {
 #[must_use]
 pub fn explain(policy: &PolicyFile, arguments: &[&str]) -> Ended {
     Process::start(command("explain", policy).args(arguments)).ended()
+}
+
+/// The same with variables in the environment.
+#[track_caller]
+#[must_use]
+pub fn explain_with(
+    policy: &PolicyFile,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Ended {
+    let mut command = command("explain", policy);
+    Process::start(command.args(arguments).envs(environment.iter().copied())).ended()
 }
 
 fn serve_command(policy: &PolicyFile) -> Command {

@@ -115,7 +115,7 @@ fn asked(n: usize, policy: &Policy) -> Asked {
         fields.append(*name, HeaderValue::from_static(value));
     }
     fields.insert("host", HeaderValue::from_str(&host).unwrap());
-    let who = policy.identify(&fields, false);
+    let who = policy.unverified(&fields);
     Asked { host, target, fields, who }
 }
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tidegate_core::token::{BadKeySet, KeySet, RemoteKeys};
 
@@ -27,6 +27,8 @@ pub(super) struct KeySource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchError {
+    /// This machine has no certificates to tell servers by.
+    NoRoots,
     /// Nobody answers there, or not by the protocol.
     Unreachable,
     /// The answer took more than 5 s.
@@ -55,7 +57,13 @@ impl KeySource {
 
     /// Over a connection of its own: the next time is minutes away.
     async fn exchange(&self) -> Result<Bytes, FetchError> {
-        let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+        let connector = HttpsConnectorBuilder::new()
+            .with_native_roots()
+            .map_err(|_| FetchError::NoRoots)?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
         let request = Request::get(&*self.remote.url).header(ACCEPT, "application/json");
         let request = request.body(Empty::<Bytes>::new()).map_err(|_| FetchError::Unreachable)?;
         let response = client.request(request).await.map_err(|_| FetchError::Unreachable)?;
@@ -70,6 +78,7 @@ impl KeySource {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoRoots => f.write_str("this machine has no root certificates (ca-certificates)"),
             Self::Unreachable => f.write_str("the key set's server cannot be reached"),
             Self::Silent => write!(f, "the key set did not come within {TIMEOUT:?}"),
             Self::Status(status) => write!(f, "the key set's server answers {status}"),

@@ -86,7 +86,7 @@ impl World {
         let method = Method::parse(&request.method);
         let asked = tidegate_core::Request::read(method, SCHEME, &host, &target, &request.head);
         let plan = policy.plan(*tier, &asked);
-        let identity = policy.identify(&request.head, false);
+        let identity = policy.unverified(&request.head);
         let passage = Passage { request, asked: &asked, plan, identity, tier: *tier, now: *now };
         match plan.cache {
             Err(Bypass::Method) => passage.pass_method(store, origin),
