@@ -21,10 +21,10 @@ impl Scheme {
         }
     }
 
-    const fn default_port(self) -> &'static str {
+    const fn default_port(self) -> u16 {
         match self {
-            Self::Http => ":80",
-            Self::Https => ":443",
+            Self::Http => 80,
+            Self::Https => 443,
         }
     }
 }
@@ -48,13 +48,14 @@ impl core::error::Error for BadHost {}
 impl<'a> Host<'a> {
     /// Reads a Host field or the authority of a URI; user information is refused.
     pub fn parse(text: &'a str, scheme: Scheme) -> Result<Self, BadHost> {
-        let text = text.strip_suffix(scheme.default_port()).unwrap_or(text);
         let (name, port) = split_port(text)?;
-        let is_port =
-            |port: &str| port.parse::<u16>().is_ok() && port.bytes().all(|b| b.is_ascii_digit());
-        if !is_name(name) || !port.is_none_or(is_port) {
+        if !is_name(name) {
             return Err(BadHost);
         }
+        let text = match port.map(read_port).transpose()? {
+            Some(port) if port == scheme.default_port() => name,
+            _ => text,
+        };
         Ok(Self(match text.bytes().any(|b| b.is_ascii_uppercase()) {
             true => Cow::Owned(text.to_ascii_lowercase()),
             false => Cow::Borrowed(text),
@@ -83,6 +84,12 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), BadHost> {
         (name, "") => Ok((name, None)),
         (name, port) => Ok((name, Some(port.strip_prefix(':').ok_or(BadHost)?))),
     }
+}
+
+fn read_port(port: &str) -> Result<u16, BadHost> {
+    // `parse` alone would take a sign.
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    port.parse().ok().filter(|_| digits).ok_or(BadHost)
 }
 
 fn is_name(name: &str) -> bool {
@@ -126,8 +133,22 @@ mod tests {
     #[test]
     fn what_names_no_host_is_refused() {
         for text in [
-            "", ":80", "a b", "a/b", "user@a", "a:b", "a:99999", "a:+1", "[::1", "[x]", "[::1]x",
-            "a:1:2", "é",
+            "",
+            ":80",
+            "a b",
+            "a/b",
+            "user@a",
+            "a:b",
+            "a:99999",
+            "a:+1",
+            "[::1",
+            "[x]",
+            "[::1]x",
+            "a:1:2",
+            "é",
+            "a:443:443",
+            "a:80:443",
+            "a:",
         ] {
             assert_eq!(Host::parse(text, Scheme::Https), Err(BadHost), "{text}");
         }
