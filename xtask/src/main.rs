@@ -9,6 +9,7 @@
 mod bench;
 mod dev;
 mod edge;
+mod fuzz;
 mod report;
 mod run;
 mod system;
@@ -51,6 +52,8 @@ enum Task {
         #[command(subcommand)]
         bench: bench::Bench,
     },
+    /// Feed a part of the core with inputs that nobody thought of
+    Fuzz(fuzz::Fuzz),
     /// Build the worker into edge-worker/build; `wrangler` calls this too
     BuildEdge {
         /// The policy compiled into the worker [default: tidegate.toml]
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Task::Dev { policy } => dev::run(&workspace, policy.as_deref()),
         Task::Test { fast } => test::run(&workspace, fast),
         Task::Bench { bench } => bench::run(&workspace, &bench),
+        Task::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
         Task::BuildEdge { policy } => tools::prepare(&workspace)
             .and_then(|tools| edge::build(&workspace, &tools, policy.as_deref())),
         Task::Tools => tools::prepare(&workspace)

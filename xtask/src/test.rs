@@ -18,7 +18,7 @@ use anyhow::Result;
 use crate::test::session::Session;
 use crate::tools::{self, Tools};
 use crate::workspace::Workspace;
-use crate::{dev, edge, run};
+use crate::{dev, edge, fuzz, run};
 
 // Checks that others build on.
 const PROGRAMS: &str = "the programs that the tests start";
@@ -32,6 +32,7 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     if fast {
         return session.verdict();
     }
+    session.check("fuzz targets, a moment each", || fuzz::briefly(workspace));
     session.check("documentation without warnings", || rust::documentation(workspace));
     let tools = session.check(TOOLS, || tools::prepare(workspace));
     match &tools {
