@@ -11,6 +11,7 @@ mod ledger;
 mod licences;
 mod rust;
 mod session;
+mod small_world;
 mod wasm;
 
 use anyhow::Result;
@@ -64,6 +65,7 @@ fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
     session.check("the core for wasm: no std, no imports", || core_alone::check(workspace));
     session.check("clippy, worker", || rust::clippy_worker(workspace));
     session.check("documentation of the worker", || rust::documentation_worker(workspace));
+    session.check("the world of the cases for wasm", || small_world::build(workspace));
     // First, so that the policy of the repository is the one that stays built.
     session.check("the worker with a changed policy", || changed_policy::build(workspace, tools));
     let built = session.check(WORKER, || edge::build(workspace, tools, None));

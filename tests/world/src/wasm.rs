@@ -26,5 +26,5 @@ unsafe extern "C" fn judge_case(at: *const u8, length: usize) -> u64 {
         Err(error) => serde_json::to_vec(&error.to_string()),
     };
     let verdict = verdict.unwrap_or_default().leak();
-    (verdict.as_ptr() as u64) << 32 | verdict.len() as u64
+    ((verdict.as_ptr() as u64) << 32) | verdict.len() as u64
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::run;
 use crate::test::session::TestRun;
-use crate::test::{changed_policy, rust};
+use crate::test::{changed_policy, rust, small_world};
 use crate::tools::Tools;
 use crate::workspace::Workspace;
 
@@ -28,6 +28,7 @@ pub(super) fn run(workspace: &Workspace, tools: &Tools) -> Result<TestRun> {
     node.arg("--test-reporter=tap").arg(option("--test-reporter-destination", &results));
     node.args(files);
     rust::point_at_programs(workspace, &mut node);
+    node.env("TIDEGATE_WORLD_WASM", small_world::module(workspace));
     node.env("CHANGED_WORKER", changed_policy::folder(workspace).join("worker"));
     let heard = run::shown_and_kept(node)?;
     let account = fs::read_to_string(&results)

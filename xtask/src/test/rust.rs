@@ -58,6 +58,7 @@ pub(super) fn documentation_tests(workspace: &Workspace) -> Result<()> {
 pub(super) fn point_at_programs(workspace: &Workspace, command: &mut Command) {
     command.env("TIDEGATE_BIN", workspace.debug_binary("tidegate"));
     command.env("DEMO_ORIGIN_BIN", workspace.debug_binary("demo-origin"));
+    command.env("VERDICTS_BIN", workspace.debug_binary("verdicts"));
 }
 
 fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
