@@ -6,7 +6,6 @@
 //! that dies) ends all of it.
 
 mod ports;
-mod readiness;
 mod service;
 mod stack;
 mod tour;

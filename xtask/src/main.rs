@@ -7,9 +7,11 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task runner talks to a person")]
 
 mod bench;
+mod conformance;
 mod dev;
 mod edge;
 mod fuzz;
+mod readiness;
 mod report;
 mod run;
 mod system;
@@ -54,6 +56,8 @@ enum Task {
     },
     /// Feed a part of the core with inputs that nobody thought of
     Fuzz(fuzz::Fuzz),
+    /// Run the public HTTP cache tests through Tidegate, nginx and Varnish
+    Conformance,
     /// Build the worker into edge-worker/build; `wrangler` calls this too
     BuildEdge {
         /// The policy compiled into the worker [default: tidegate.toml]
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Task::Test { fast } => test::run(&workspace, fast),
         Task::Bench { bench } => bench::run(&workspace, &bench),
         Task::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
+        Task::Conformance => conformance::run(&workspace),
         Task::BuildEdge { policy } => tools::prepare(&workspace)
             .and_then(|tools| edge::build(&workspace, &tools, policy.as_deref())),
         Task::Tools => tools::prepare(&workspace)

@@ -7,6 +7,7 @@
 use std::env;
 use std::error::Error;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
 
@@ -35,6 +36,21 @@ pub(crate) const OPENSSL_HEADERS: Component = Component {
             || run::answer("pkg-config", &["--exists", "openssl"]).is_some()
     },
     packages: &["pkg-config", "libssl-dev"],
+};
+
+/// A peer of the conformance table.
+pub(crate) const NGINX: Component = Component {
+    what: "nginx, beside which the cache tests run",
+    present: || run::answer(server("nginx"), &["-v"]).is_some(),
+    packages: &["nginx"],
+};
+
+/// The other one; the packages include the C compiler that reads its
+/// configuration.
+pub(crate) const VARNISH: Component = Component {
+    what: "Varnish, beside which the cache tests run",
+    present: || run::answer(server("varnishd"), &["-V"]).is_some(),
+    packages: &["varnish"],
 };
 
 /// A component is missing and may not be installed from here.
@@ -84,6 +100,12 @@ pub(crate) fn require(component: &Component) -> Result<()> {
     })
 }
 
+/// A server's program: Debian keeps them where only root's `PATH` looks.
+pub(crate) fn server(name: &str) -> PathBuf {
+    let place = Path::new("/usr/sbin").join(name);
+    if place.is_file() { place } else { PathBuf::from(name) }
+}
+
 fn may_install_packages() -> bool {
     rustix::process::geteuid().is_root() && run::answer("apt-get", &["--version"]).is_some()
 }
@@ -104,6 +126,9 @@ fn refresh_package_lists() {
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive");
+    // A package may bring a service; only its program is wanted, so systemd
+    // is not told to start it.
+    command.env("SYSTEMD_OFFLINE", "1");
     command
 }
 

@@ -19,17 +19,18 @@ use anyhow::Result;
 use crate::test::session::Session;
 use crate::tools::{self, Tools};
 use crate::workspace::Workspace;
-use crate::{dev, edge, fuzz, run};
+use crate::{conformance, dev, edge, fuzz, run};
 
 // Checks that others build on.
 const PROGRAMS: &str = "the programs that the tests start";
+const CONFORMANCE: &str = "the public HTTP cache tests, through the shim";
 const TOOLS: &str = "tools for the worker";
 const WORKER: &str = "the worker";
 
 /// Runs the checks; an error if one failed.
 pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     let mut session = Session::start();
-    native(workspace, &mut session, fast);
+    let programs = native(workspace, &mut session, fast);
     if fast {
         return session.verdict();
     }
@@ -40,24 +41,32 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
         Some(tools) => worker(workspace, tools, &mut session),
         None => session.leave_out("the core for wasm, and all about the worker", TOOLS),
     }
+    // Its cases are the suite's, not our requirements: no test is counted.
+    if programs {
+        session.check(CONFORMANCE, || conformance::check(workspace));
+    } else {
+        session.leave_out(CONFORMANCE, PROGRAMS);
+    }
     session.check("licences and sources of the dependencies", || licences::check(workspace));
     let passed = session.passed_tests().clone();
     session.check("requirements that have a test", || ledger::print(workspace, &passed));
     session.verdict()
 }
 
-/// What needs no more than Rust.
-fn native(workspace: &Workspace, session: &mut Session, fast: bool) {
+/// What needs no more than Rust. Whether the programs are there afterwards.
+fn native(workspace: &Workspace, session: &mut Session, fast: bool) -> bool {
     session.check("format", || rust::format(workspace));
     session.check("clippy, native", || rust::clippy(workspace));
     let programs = session.check(PROGRAMS, || run::visibly(dev::native_build(workspace)));
     if programs.is_none() {
-        return session.leave_out("tests, native", PROGRAMS);
+        session.leave_out("tests, native", PROGRAMS);
+        return false;
     }
     session.check_tests("tests, native", || rust::tests(workspace));
     if !fast {
         session.check("tests in the documentation", || rust::documentation_tests(workspace));
     }
+    true
 }
 
 /// What needs the wasm target or the built worker.

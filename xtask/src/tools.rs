@@ -47,6 +47,11 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<Tools> {
     Ok(Tools { bin: home.join("bin"), npm })
 }
 
+/// Installs the npm packages alone: the Node among them, and what it runs.
+pub(crate) fn node(workspace: &Workspace) -> Result<PathBuf> {
+    Ok(npm::prepare(workspace)?.node().to_path_buf())
+}
+
 /// Installs the checker of licences and sources, which only the tests need.
 pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
     let tool = CargoTool {

@@ -16,9 +16,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::dev::ports::Seat;
-use crate::dev::readiness;
 use crate::dev::service::{self, Plan, Service};
-use crate::{report, run};
+use crate::{readiness, report, run};
 
 /// A program that does not answer by then never will.
 const PATIENCE: Duration = Duration::from_secs(60);

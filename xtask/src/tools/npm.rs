@@ -1,9 +1,15 @@
-//! Tools from npm: wrangler with its workerd, a Node for them, esbuild, binaryen.
+//! Tools from npm: wrangler with its workerd, a Node for them, esbuild, binaryen,
+//! and the public HTTP cache tests.
 //!
 //! `package.json` takes Node from the platform packages behind the npm package
 //! `node`, which would otherwise fetch the same thing from an install script,
 //! past the lock file. No install script runs at all: none of these packages
 //! needs its own.
+//!
+//! The cache tests name `npm` itself as a dependency, for their own scripts,
+//! which nothing here runs. It would put an old npm before the system's on our
+//! `PATH`, and four hundred packages into the lock file; so `overrides` puts
+//! `node-fetch`, which they do need, under that name, too.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
@@ -34,11 +40,17 @@ pub(super) fn prepare(workspace: &Workspace) -> Result<NodeModules> {
     // what it vouches for.
     let stamp = folder.join(".tidegate-lock");
     if fs::read_to_string(&stamp).ok().as_ref() != Some(&fingerprint) {
-        report::step("Installing wrangler, its Node, esbuild and binaryen: `npm ci`", || {
-            run::in_the_background(npm_ci(workspace), &workspace.target().join("tools/npm.log"))?;
-            fs::write(&stamp, &fingerprint)
-                .with_context(|| format!("could not write {}", stamp.display()))
-        })?;
+        report::step(
+            "Installing wrangler, its Node, esbuild, binaryen and the HTTP cache tests: `npm ci`",
+            || {
+                run::in_the_background(
+                    npm_ci(workspace),
+                    &workspace.target().join("tools/npm.log"),
+                )?;
+                fs::write(&stamp, &fingerprint)
+                    .with_context(|| format!("could not write {}", stamp.display()))
+            },
+        )?;
     }
     let bin = folder.join(".bin");
     let node = suitable_node(&bin)?;

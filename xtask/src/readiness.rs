@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Whether `GET path` on this address is answered with 200.
-pub(super) fn answers(address: &str, path: &str) -> bool {
+pub(crate) fn answers(address: &str, path: &str) -> bool {
     status(address, path) == Some(200)
 }
 
