@@ -43,7 +43,7 @@ impl Asked<'_> {
         let fields: Vec<(&str, &[u8])> = value.into_iter().map(|value| ("x-a", value)).collect();
         let rule = KeyRule { headers: vec!["x-a".into()], identity: true, ..KeyRule::default() };
         let user = self.user.map(str::to_owned);
-        let who = user.clone().map_or(Identity::Anonymous, Identity::Verified);
+        let who = self.user.map_or(Identity::Anonymous, |user| Identity::Verified(user.into()));
         let request = Request::read(Method::Get, scheme, &host, &target, &fields);
         let parts = (
             self.https,
