@@ -70,9 +70,10 @@ impl Gate {
         if address.target.path().starts_with(OWN_PATHS) {
             return self.own(&address);
         }
-        let mut passage = Passage::new(self, request, &head, &address);
+        let mut passage = Passage::new(self, request, &head, &address).await;
 
         passage.admit().await?;
+        passage.object()?;
         let Ok(rule) = passage.plan.cache else {
             return passage.bypass().await;
         };
@@ -118,7 +119,7 @@ impl Gate {
     async fn refresh(self: &Rc<Self>, request: &web_sys::Request) -> Result<(), Stop> {
         let head = RequestHead::read(request);
         let address = Address::of(&head)?;
-        let passage = Passage::new(self, request, &head, &address);
+        let passage = Passage::new(self, request, &head, &address).await;
         let Ok(rule) = passage.plan.cache else { return Ok(()) };
         let key = passage.key(rule);
         let (found, place) = self.store.look_up(&key, &address.host, head.fields()).await;

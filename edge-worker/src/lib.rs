@@ -23,6 +23,7 @@ mod past_the_gate;
 mod platform;
 mod problem;
 mod refresh_turn;
+mod tokens;
 mod url;
 
 use std::rc::Rc;

@@ -97,3 +97,47 @@ async function takeOut(cache, url, mark, value) {
   await present.body?.cancel();
   if (present.headers.get(mark) === value) await cache.delete(url);
 }
+
+// By the names of RFC 7518 §3.1.
+const ALGORITHMS = {
+  HS256: { name: "HMAC", hash: "SHA-256" },
+  RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+  ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
+};
+
+/** A key to verify with: `material` is a public JWK, or for HS256 the secret itself. */
+export async function importKey(algorithm, material) {
+  const [format, data] =
+    algorithm === "HS256"
+      ? ["raw", new TextEncoder().encode(material)]
+      : ["jwk", JSON.parse(material)];
+  return crypto.subtle.importKey(format, data, ALGORITHMS[algorithm], false, ["verify"]);
+}
+
+/** Whether `signature` is that of `key` over `input`: copies, since wasm's memory may move. */
+export async function verify(algorithm, key, signature, input) {
+  const [copy, signed] = [signature.slice(), input.slice()];
+  return crypto.subtle.verify(ALGORITHMS[algorithm], key, copy, signed);
+}
+
+/** The body of a 200 that comes whole within `limit` bytes and `millis`. */
+export async function fetchText(url, limit, millis) {
+  const answer = await fetch(url, {
+    headers: { Accept: "application/json" },
+    redirect: "manual",
+    signal: AbortSignal.timeout(millis),
+  });
+  const decoder = new TextDecoder();
+  let text = "";
+  let size = 0;
+  if (answer.status !== 200) {
+    await answer.body?.cancel();
+    throw new Error(`status ${answer.status}`);
+  }
+  for await (const chunk of answer.body) {
+    size += chunk.byteLength;
+    if (size > limit) throw new RangeError("too long");
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}

@@ -44,6 +44,17 @@ extern "C" {
         limit: u32,
         mark: &str,
     ) -> Promise;
+
+    /// Its `material` may be a secret: nothing of it is in an error.
+    #[wasm_bindgen(js_name = importKey)]
+    pub(crate) fn import_key(algorithm: &str, material: &str) -> Promise;
+
+    #[wasm_bindgen(js_name = verify)]
+    pub(crate) fn verify(algorithm: &str, key: &JsValue, signature: &[u8], input: &[u8])
+    -> Promise;
+
+    #[wasm_bindgen(js_name = fetchText)]
+    pub(crate) fn fetch_text(url: &str, limit: u32, millis: u32) -> Promise;
 }
 
 #[wasm_bindgen]

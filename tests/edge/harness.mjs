@@ -29,8 +29,8 @@ export { cacheStatus, hop, untilHit } from "./harness/cache-status.mjs";
  *   Ask `client` is the IP address that the request seems to come from
  * @typedef {{ status: number, headers: Headers, text: string }} Answer
  */
-export async function openGate(t, folder) {
-  return open(t, (origin) => startWorker(origin, folder));
+export async function openGate(t, folder, vars) {
+  return open(t, (origin) => startWorker(origin, folder, vars));
 }
 
 /**

@@ -3,18 +3,19 @@
 
 use std::rc::Rc;
 
-use tidegate_core::policy::identify::Evidence;
+use tidegate_core::policy::identify::Identified;
 use tidegate_core::rate::Limit;
 use tidegate_core::respond::Problem;
 use tidegate_core::{
     Admission, CacheKey, CacheRule, ClientFacts, Host, Identity, LimitKey, Method, Plan, Request,
-    Scheme, Target, Tier,
+    Scheme, Target, Tier, token,
 };
 use worker::web_sys;
 
 use super::{Gate, Refusal, Stop};
 use crate::admission;
 use crate::head::{Head, RequestHead};
+use crate::tokens;
 use crate::url::Url;
 
 /// The limit that leaves the client the least, and its verdict.
@@ -34,6 +35,8 @@ pub(super) struct Passage<'a> {
     pub(super) asked: Request<'a, Head>,
     pub(super) plan: Plan<'static>,
     pub(super) who: Identity,
+    /// Why the token that was shown does not count.
+    refusal: Option<token::Refusal>,
     pub(super) allowance: Option<Allowance>,
 }
 
@@ -51,7 +54,7 @@ impl<'a> Address<'a> {
 }
 
 impl<'a> Passage<'a> {
-    pub(super) fn new(
+    pub(super) async fn new(
         gate: &'a Rc<Gate>,
         request: &'a web_sys::Request,
         head: &'a RequestHead,
@@ -61,12 +64,10 @@ impl<'a> Passage<'a> {
         let method = Method::parse(head.method());
         let asked = Request::read(method, *scheme, host, target, head.fields());
         let plan = gate.policy.plan(Tier::Edge, &asked);
-        // Nobody whom the edge could trust stands before it: no field names a user here.
-        let who = match gate.policy.evidence(head.fields(), false) {
-            Evidence::Settled(identity) => identity,
-            Evidence::Token(_) | Evidence::Refused(_) => gate.policy.unverified(head.fields()),
-        };
-        Self { gate, request, asked, plan, who, allowance: None }
+        let Gate { policy, env, context, .. } = &**gate;
+        let Identified { identity: who, refusal } =
+            tokens::identify(policy, env, context, head.fields()).await;
+        Self { gate, request, asked, plan, who, refusal, allowance: None }
     }
 
     /// May this client proceed? Every limit of the route counts the request; the first that
@@ -85,6 +86,12 @@ impl<'a> Passage<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The end of a request whose token the policy will not have, once it is counted.
+    pub(super) fn object(&self) -> Result<(), Stop> {
+        let objection = self.gate.policy.objection(self.refusal);
+        objection.map_or(Ok(()), |problem| Err(self.refuse(problem)))
     }
 
     /// What identifies the answer.

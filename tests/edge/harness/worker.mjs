@@ -8,10 +8,12 @@ import { workerConfig } from "./worker-config.mjs";
 /**
  * @param {string} origin the URL that the worker sends its misses to
  * @param {string} [folder] a build of the worker in place of the repository's
+ * @param {Record<string, string>} [vars] further variables and secrets of the worker
  */
-export async function startWorker(origin, folder) {
+export async function startWorker(origin, folder, vars) {
   Object.assign(process.env, OFFLINE);
-  const server = createTestHarness({ workers: [{ config: await workerConfig(origin, folder) }] });
+  const config = await workerConfig(origin, folder, vars);
+  const server = createTestHarness({ workers: [{ config }] });
   await server.listen();
 
   async function fetch(target, { client = "192.0.2.1", headers, ...init } = {}) {
