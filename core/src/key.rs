@@ -119,6 +119,17 @@ impl CacheKey {
         Self(key.into())
     }
 
+    /// The key of `request` under `rule` whatever its query: under which answers that suit
+    /// several queries can be found.
+    pub fn of_any_query<F: Fields + ?Sized>(
+        rule: &KeyRule,
+        request: &Request<'_, F>,
+        identity: &Identity,
+    ) -> Self {
+        let rule = KeyRule { query: QueryRule::None, ..rule.clone() };
+        Self::of(&rule, request, identity)
+    }
+
     /// The key as bytes, to be stored or hashed.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -10,6 +10,7 @@ use tidegate_core::headers::vary::{VariantSignature, Vary};
 use tidegate_core::invalidate::{Resource, Tag};
 use tidegate_core::{CacheKey, Lookup, Stored, Timestamp};
 
+use crate::alike::AlikeIndex;
 use crate::invalidations::{Invalidations, Moment};
 
 /// Most variants kept of one resource; the oldest goes first.
@@ -56,6 +57,7 @@ pub struct Bounds {
 pub struct AnswerStore {
     entries: Cache<CacheKey, Variants, Weigh>,
     invalidations: Arc<Invalidations>,
+    alike: AlikeIndex,
     object_max: usize,
 }
 
@@ -77,7 +79,7 @@ impl AnswerStore {
         let estimate = usize::try_from(estimate).unwrap_or(usize::MAX);
         let least = bounds.answers.map_or(0, |answers| bounds.bytes.div_ceil(answers.max(1)));
         let entries = Cache::with_weighter(estimate, bounds.bytes, Weigh { least });
-        Self { entries, invalidations, object_max: bounds.object }
+        Self { entries, invalidations, alike: AlikeIndex::default(), object_max: bounds.object }
     }
 
     /// The largest body that is stored, in bytes.
@@ -97,6 +99,11 @@ impl AnswerStore {
             None if variants.iter().any(|answer| valid(&answer)) => Lookup::OtherVariants,
             Some(_) | None => Lookup::Nothing,
         }
+    }
+
+    /// Which queries answers of this store suit besides their own.
+    pub fn alike(&self) -> &AlikeIndex {
+        &self.alike
     }
 
     /// Stores an answer in place of the one that the same request fields chose.

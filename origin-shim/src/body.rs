@@ -40,6 +40,14 @@ impl Body {
         Self::Whole(None)
     }
 
+    /// A body passed on as it comes.
+    pub fn passing(incoming: Incoming) -> Self {
+        match incoming.is_end_stream() {
+            true => Self::empty(),
+            false => Self::Passing(incoming),
+        }
+    }
+
     /// A body known as a whole.
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
         Self::Whole(Some(bytes.into()).filter(|bytes: &Bytes| !bytes.is_empty()))

@@ -19,16 +19,18 @@ use hyper::body::Incoming;
 use known::Known;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::http_types::Edits;
+use tidegate_core::key::QueryRule;
 use tidegate_core::partial::Selection;
 use tidegate_core::policy::Bypass;
 use tidegate_core::rate::Limit;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
 use tidegate_core::{
-    Admission, CacheKey, CacheRule, Host, Method, Plan, Policy, Request, Reuse, Scheme, Target,
-    Tier, respond,
+    Admission, CacheKey, CacheRule, Host, Lookup, Method, Plan, Policy, Request, Reuse, Scheme,
+    Target, Tier, Timestamp, respond,
 };
 
+use crate::answer_store::{Answer, AnswerStore};
 use crate::body::Body;
 use crate::clock;
 use crate::limiter::Limiter;
@@ -157,7 +159,11 @@ impl Gate {
     async fn answer(self: &Arc<Self>, passage: &Passage<'_>, rule: &CacheRule) -> Response<Body> {
         let now = clock::now();
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
-        let found = self.shared.answers.of(&passage.plan).find(&key, &passage.parts.headers);
+        let store = self.shared.answers.of(&passage.plan);
+        let found = match store.find(&key, &passage.parts.headers) {
+            Lookup::Nothing => find_alike(passage, rule, store, now),
+            found => found,
+        };
         match reuse(rule, passage.asked, found, now) {
             Reuse::Serve { answer, .. } | Reuse::ServeStale { answer, .. }
                 if answer::select(passage, &answer, now) == Selection::Missing =>
@@ -189,6 +195,28 @@ impl Gate {
             Reuse::Unsatisfiable => answer::problem(&Problem::not_in_cache()),
         }
     }
+}
+
+/// A fresh answer to another query that the origin says makes no difference
+/// (No-Vary-Search). Where the policy says which of the query counts, that is enough.
+fn find_alike(
+    passage: &Passage<'_>,
+    rule: &CacheRule,
+    store: &AnswerStore,
+    now: Timestamp,
+) -> Lookup<Arc<Answer>> {
+    if store.alike().is_empty() || rule.key.query != QueryRule::All {
+        return Lookup::Nothing;
+    }
+    let path = CacheKey::of_any_query(&rule.key, passage.asked, &passage.visitor.identity);
+    let query = passage.asked.target.query();
+    let keys = store.alike().suiting(&path, query).into_iter();
+    let found = keys.filter_map(|key| match store.find(&key, &passage.parts.headers) {
+        Lookup::Found(answer) => Some(answer),
+        Lookup::Nothing | Lookup::OtherVariants => None,
+    });
+    let mut fresh = found.filter(|answer| answer.stored.fresh_for(now).is_some());
+    fresh.next().map_or(Lookup::Nothing, Lookup::Found)
 }
 
 /// Scheme, host and target of a request, or the 400 for one that has none.

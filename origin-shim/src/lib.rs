@@ -4,6 +4,7 @@
 //! clock, and the places where answers and limiter states live. [`gate`] is the loop of one
 //! request, in the same order as the worker's at the edge.
 
+pub mod alike;
 pub mod answer_store;
 pub mod body;
 pub mod clock;

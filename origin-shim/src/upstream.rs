@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::header::{DATE, ETAG, HOST, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,6 +20,9 @@ use crate::visitor::Visitor;
 
 /// Connecting, and waiting for the head of an answer, may each take this long (P2).
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Idle connections are closed after this: before a server does, since many do after 5 s.
+const IDLE: Duration = Duration::from_secs(4);
 
 /// Tells upstreams that Surrogate-Control is heeded here, and under which name.
 const CAPABILITY: &str = "tidegate=\"Surrogate/1.0\"";
@@ -75,13 +78,16 @@ impl UpstreamClient {
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(64)
             .build(connector);
         Self { client, turn: AtomicUsize::new(0) }
     }
 
-    /// Asks one of the servers, taking turns. A server that cannot be reached passes its turn
-    /// on when the question has no body that may be used up.
+    /// Asks one of the servers, taking turns. A question without body is asked again when the
+    /// server cannot be reached, and once when the connection breaks before the answer: servers
+    /// close idle connections at the very moment in which one is used again (RFC 9110 §9.2.2
+    /// allows to repeat idempotent methods).
     pub async fn ask(
         &self,
         upstream: &Upstream,
@@ -90,7 +96,8 @@ impl UpstreamClient {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let count = upstream.servers.len();
         let Question { method, target, head, mut body } = question;
-        let attempts = if matches!(body, Body::Whole(None)) { count } else { 1 };
+        let attempts = if matches!(body, Body::Whole(None)) { count + 1 } else { 1 };
+        let mut may_break = attempts > 1 && method.is_idempotent();
         for attempt in 0..attempts {
             let server = &upstream.servers[(first + attempt) % count];
             let uri = Uri::builder().scheme("http").authority(server.as_str());
@@ -102,6 +109,7 @@ impl UpstreamClient {
             match tokio::time::timeout(TIMEOUT, self.client.request(request)).await {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) if error.is_connect() => {}
+                Ok(Err(_)) if may_break => may_break = false,
                 Ok(Err(_)) => return Err(UpstreamError::Broken),
                 Err(_) => return Err(UpstreamError::Silent),
             }
@@ -151,16 +159,28 @@ pub fn question(parts: &Parts, target: &Target<'_>, visitor: &Visitor, scheme: S
     if !head.contains_key("x-forwarded-proto") {
         head.insert("x-forwarded-proto", HeaderValue::from_static(scheme.as_str()));
     }
-    let mut capability = head
-        .get("surrogate-capability")
-        .and_then(|value| value.to_str().ok())
-        .map(|others| format!("{others}, "))
-        .unwrap_or_default();
-    capability.push_str(CAPABILITY);
-    if let Ok(capability) = HeaderValue::from_str(&capability) {
-        head.insert("surrogate-capability", capability);
-    }
+    append(&mut head, "surrogate-capability", CAPABILITY);
+    append(&mut head, "via", &via(parts.version));
     Question { method: parts.method.clone(), target: target.to_string(), head, body: Body::empty() }
+}
+
+/// This hop in Via: the version that the client spoke, and our name (RFC 9110 §7.6.3).
+fn via(version: Version) -> String {
+    let version = match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    };
+    format!("{version} tidegate")
+}
+
+/// Puts `member` behind the members that a list field has.
+fn append(head: &mut HeaderMap, name: &'static str, member: &str) {
+    let others = head.get_all(name).iter().filter_map(|line| line.to_str().ok());
+    let list: Vec<&str> = others.chain([member]).collect();
+    if let Ok(list) = HeaderValue::from_str(&list.join(", ")) {
+        head.insert(name, list);
+    }
 }
 
 /// A copy of a head without the fields of its connection.
@@ -249,12 +269,15 @@ mod tests {
         assert_eq!(head["x-real-ip"], "203.0.113.7");
         assert_eq!(head["x-forwarded-for"], "203.0.113.7");
         assert_eq!(head["x-forwarded-proto"], "http");
+        assert_eq!(head["via"], "1.1 tidegate");
         let head = asked(
             &[("x-forwarded-for", "203.0.113.7, 10.0.0.2"), ("x-forwarded-proto", "https")],
             true,
         );
         assert_eq!(head["x-forwarded-for"], "203.0.113.7, 10.0.0.2");
         assert_eq!(head["x-forwarded-proto"], "https");
+        let head = asked(&[("via", "1.0 a"), ("via", "1.1 b")], false);
+        assert_eq!(head["via"], "1.0 a, 1.1 b, 1.1 tidegate");
     }
 
     #[test]
@@ -273,7 +296,7 @@ mod tests {
             true,
         );
         let names: Vec<&str> = head.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names.len(), 5, "{names:?}");
+        assert_eq!(names.len(), 6, "{names:?}");
         assert!(head.contains_key("accept"));
     }
 }

@@ -177,6 +177,20 @@ fn c1_plugins_pass_through_unchanged() {
     assert_eq!(gate.origin.base().total(), 0, "each upstream gets its own paths");
 }
 
+/// No-Vary-Search: what the origin says makes no difference makes none.
+#[test]
+fn a_query_that_makes_no_difference_is_answered_by_the_stored_answer_to_another() {
+    let gate = Gate::open();
+    let marketplace = |query: &str| {
+        let header = "header=No-Vary-Search:params,except=(%22page%22)";
+        gate.get(&format!("/api/v1/marketplace?{header}{query}"))
+    };
+    assert_eq!(origin_hop(&marketplace("&page=1&utm=a")).fwd(), Some("uri-miss"));
+    assert!(origin_hop(&marketplace("&utm=b&page=1")).hit());
+    assert_eq!(origin_hop(&marketplace("&page=2&utm=a")).fwd(), Some("uri-miss"));
+    assert_eq!(gate.origin.base().served("/api/v1/marketplace"), 2);
+}
+
 /// RFC 9875: what the origin calls a group falls together.
 #[test]
 fn c4_a_group_of_answers_is_dropped_by_the_answer_to_a_write() {

@@ -14,6 +14,7 @@ use super::sections::{Document, LimitSection, RouteSection, UpstreamSection, Zon
 use super::values::{Ttl, TtlClasses, check_name};
 use super::{jwt, spelling, twins};
 use crate::key::{KeyRule, QueryRule};
+use crate::policy::units;
 use crate::policy::{
     IdentityRule, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier, Upstream, Zone,
 };
@@ -98,7 +99,7 @@ fn limits(sections: Named<LimitSection>, context: &mut Context<'_>) -> Vec<Limit
     let mut limits = Vec::new();
     for (name, section) in sections.0 {
         if let Err(bad) = check_name(&name.value) {
-            context.report(name.span, bad.message, bad.hint);
+            context.report(name.span.clone(), bad.message, bad.hint);
         }
         let Some(section) = section else { continue };
         let algorithm = section.algorithm.unwrap_or(Algorithm::FixedWindow);
@@ -107,6 +108,18 @@ fn limits(sections: Named<LimitSection>, context: &mut Context<'_>) -> Vec<Limit
                 burst.span.clone(),
                 "a `burst` means nothing without the even pace of `gcra`",
                 "add `algorithm = \"gcra\"`, or leave `burst` out",
+            );
+        }
+        if let Some(Ttl(block)) = section.block.filter(|Ttl(block)| {
+            algorithm == Algorithm::SlidingWindow && *block < section.limit.window
+        }) {
+            context.report(
+                name.span.clone(),
+                format!(
+                    "a `block` of {} is shorter than the window: behind it more would pass than the limit",
+                    units::DurationText(block)
+                ),
+                format!("block for {} at least, or leave `block` out", units::DurationText(section.limit.window)),
             );
         }
         limits.push(Limit {

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 use tidegate_core::headers::cache_status::Ttl;
+use tidegate_core::headers::no_vary_search::NoVarySearch;
 use tidegate_core::invalidate::{Resource, Tag, invalidated};
 use tidegate_core::policy::Upstream;
 use tidegate_core::refresh::refresh;
@@ -23,6 +24,7 @@ use super::fetched::{Fetched, complete};
 use super::heads::{merge, storable};
 use super::known::Known;
 use super::{Gate, Passage, SCHEME, Shared, answer, read_target};
+use crate::alike::Alike;
 use crate::answer_store::{Answer, AnswerStore};
 use crate::body::{Body, Recorder};
 use crate::clock;
@@ -44,7 +46,7 @@ impl Gate {
     pub(super) async fn bypass(&self, passage: &Passage<'_>, body: Incoming) -> Response<Body> {
         let Some(upstream) = self.shared.upstream_of(passage) else { return no_route(passage) };
         let mut question = question(passage);
-        question.body = Body::Passing(body);
+        question.body = Body::passing(body);
         match self.upstream.ask(upstream, question).await {
             Err(error) => unanswered(error),
             Ok(response) => {
@@ -73,7 +75,7 @@ impl Gate {
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
         let why = ForwardReason::Method;
         let fetch = Fetch { shared: &self.shared, passage, rule, key, why };
-        fetch.run(&self.upstream, Known::Nothing, Body::Passing(body)).await
+        fetch.run(&self.upstream, Known::Nothing, Body::passing(body)).await
     }
 
     /// Brings a stale answer up to date behind the client's back, once at a time for a key
@@ -226,6 +228,7 @@ impl Fetch<'_> {
                 *response.body_mut() = Body::Recorded(Recorder::unrecorded(begin, incoming));
             }
             Store::Keep { stored, vary } => {
+                self.remember_alike(&head);
                 let answer = Answer {
                     stored,
                     signature: vary.signature(&self.passage.parts.headers),
@@ -250,6 +253,15 @@ impl Fetch<'_> {
             }
         }
         response
+    }
+
+    /// Remembers which other queries an answer with this head suits (No-Vary-Search).
+    fn remember_alike(&self, head: &HeaderMap) {
+        let Some(variance) = NoVarySearch::read(head) else { return };
+        let Passage { asked, visitor, .. } = self.passage;
+        let path = CacheKey::of_any_query(&self.rule.key, asked, &visitor.identity);
+        let query = asked.target.query().map(String::from);
+        self.store().alike().remember(path, Alike { key: self.key.clone(), query, variance });
     }
 
     /// What the answer to a HEAD says of the stored answer to GET: it is still good, or it is

@@ -56,6 +56,17 @@ tll = "1d"
 }
 
 #[test]
+fn r4_a_block_that_would_let_more_pass_than_the_limit_is_refused() {
+    let with_block = |block| {
+        let limit = "limit = \"10 per 5m\"\nalgorithm = \"sliding-window\"";
+        errors(&alloc::format!("schema = 1\n[limits.a]\n{limit}\nblock = \"{block}\"\n"))
+    };
+    assert!(with_block("5m").is_empty() && with_block("1h").is_empty());
+    assert_eq!(with_block("1m").len(), 1);
+    assert!(with_block("1m")[0].starts_with("2:9 a `block` of 60s is shorter than the window"));
+}
+
+#[test]
 fn a_report_reads_like_a_compilers() {
     let report = read("schema = 1\n[limts.x]\n", &|_| None).unwrap_err();
     assert_eq!(
