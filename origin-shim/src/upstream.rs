@@ -84,10 +84,8 @@ impl UpstreamClient {
         Self { client, turn: AtomicUsize::new(0) }
     }
 
-    /// Asks one of the servers, taking turns. A question without body is asked again when the
-    /// server cannot be reached, and once when the connection breaks before the answer: servers
-    /// close idle connections at the very moment in which one is used again (RFC 9110 §9.2.2
-    /// allows to repeat idempotent methods).
+    /// Asks one of the servers, taking turns. A server that cannot be reached passes its turn
+    /// on when the question has no body that may be used up.
     pub async fn ask(
         &self,
         upstream: &Upstream,
@@ -96,8 +94,7 @@ impl UpstreamClient {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let count = upstream.servers.len();
         let Question { method, target, head, mut body } = question;
-        let attempts = if matches!(body, Body::Whole(None)) { count + 1 } else { 1 };
-        let mut may_break = attempts > 1 && method.is_idempotent();
+        let attempts = if matches!(body, Body::Whole(None)) { count } else { 1 };
         for attempt in 0..attempts {
             let server = &upstream.servers[(first + attempt) % count];
             let uri = Uri::builder().scheme("http").authority(server.as_str());
@@ -109,7 +106,6 @@ impl UpstreamClient {
             match tokio::time::timeout(TIMEOUT, self.client.request(request)).await {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) if error.is_connect() => {}
-                Ok(Err(_)) if may_break => may_break = false,
                 Ok(Err(_)) => return Err(UpstreamError::Broken),
                 Err(_) => return Err(UpstreamError::Silent),
             }
