@@ -24,8 +24,12 @@ pub(crate) struct Fuzz {
     seconds: u32,
 }
 
-/// How long a target runs among the tests: enough for a hundred thousand inputs.
-const AMONG_TESTS: u32 = 2;
+/// Inputs that a target gets among the tests. The seed is fixed: the same code always gets the
+/// same inputs, so a test run never depends on luck. Luck is for `cargo xtask fuzz`.
+const AMONG_TESTS: [&str; 2] = ["-seed=1", "-runs=20000"];
+
+/// Where inputs found among the tests go.
+const FRESH: &str = "corpus-among-tests";
 
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 
@@ -47,7 +51,8 @@ pub(crate) fn run(workspace: &Workspace, fuzz: &Fuzz) -> Result<()> {
     build(workspace)?;
     chosen.into_iter().try_for_each(|target| {
         let what = format!("Fuzzing {target} for {} s", fuzz.seconds);
-        report::step(&what, || run::visibly(one(workspace, target, fuzz.seconds)?))
+        let time = format!("-max_total_time={}", fuzz.seconds);
+        report::step(&what, || run::visibly(one(workspace, target, "corpus", &[&time])?))
     })
 }
 
@@ -56,7 +61,13 @@ pub(crate) fn briefly(workspace: &Workspace) -> Result<()> {
     build(workspace)?;
     for target in targets(workspace)? {
         let log = workspace.target().join(format!("fuzz/{target}.log"));
-        run::in_the_background(one(workspace, &target, AMONG_TESTS)?, &log)?;
+        // What another run found would be other inputs.
+        let found = workspace.target().join("fuzz").join(FRESH);
+        if found.exists() {
+            fs::remove_dir_all(&found)
+                .with_context(|| format!("could not empty {}", found.display()))?;
+        }
+        run::in_the_background(one(workspace, &target, FRESH, &AMONG_TESTS)?, &log)?;
     }
     Ok(())
 }
@@ -84,17 +95,17 @@ fn build(workspace: &Workspace) -> Result<()> {
     run::visibly(command)
 }
 
-/// One target for so long. What it finds worth keeping stays under `target`; what is in
+/// One target, for as long as `extent` says. What it finds worth keeping stays under `target`; what is in
 /// `fuzz/corpus` is where it starts from.
-fn one(workspace: &Workspace, target: &str, seconds: u32) -> Result<Command> {
+fn one(workspace: &Workspace, target: &str, keep: &str, extent: &[&str]) -> Result<Command> {
     let home = workspace.target().join("fuzz");
-    let found = home.join("corpus").join(target);
+    let found = home.join(keep).join(target);
     fs::create_dir_all(&found).with_context(|| format!("could not create {}", found.display()))?;
     let program: PathBuf = home.join(PLATFORM).join("release").join(target);
     ensure!(program.exists(), "{} was not built", program.display());
     let mut command = Command::new(program);
     command.current_dir(workspace.root());
-    command.arg(format!("-max_total_time={seconds}"));
+    command.args(extent);
     command.arg(format!("-artifact_prefix={}/broken-{target}-", home.display()));
     command.args(["-timeout=10", "-print_final_stats=0"]).arg(found);
     let seeds = workspace.path("fuzz/corpus").join(target);

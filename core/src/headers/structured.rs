@@ -162,11 +162,11 @@ impl<'a> Parser<'a> {
         let negative = self.eat(b'-');
         let digits = self.take_while(|b| b.is_ascii_digit());
         if !self.eat(b'.') {
-            let fits = (1..=15).contains(&digits.len());
-            let number = digits
-                .iter()
-                .fold(0i64, |n, b| n.wrapping_mul(10).wrapping_add(i64::from(b - b'0')));
-            return fits.then_some(Value::Integer(if negative { -number } else { number }));
+            if !(1..=15).contains(&digits.len()) {
+                return None;
+            }
+            let number = digits.iter().fold(0i64, |n, b| n * 10 + i64::from(b - b'0'));
+            return Some(Value::Integer(if negative { -number } else { number }));
         }
         let fraction = self.take_while(|b| b.is_ascii_digit());
         let fits = (1..=12).contains(&digits.len()) && (1..=3).contains(&fraction.len());
@@ -277,6 +277,21 @@ mod tests {
         );
         assert_eq!(read("a=1,b=2;x;y=z, a=3"), [("b", Integer(2)), ("a", Integer(3))]);
         assert_eq!(read("  "), []);
+    }
+
+    #[test]
+    fn a_number_of_too_many_digits_is_an_error_whatever_it_would_be() {
+        // The digits of -2^63, the number that has no counterpart.
+        for digits in ["9223372036854775808", "1000000000000000", &"9".repeat(100)] {
+            for sign in ["", "-"] {
+                let text = alloc::format!("a={sign}{digits}");
+                assert_eq!(dictionary(text.as_bytes()), None, "{text}");
+            }
+        }
+        assert_eq!(
+            dictionary(b"a=-999999999999999"),
+            Some(alloc::vec![("a", Integer(-999_999_999_999_999))])
+        );
     }
 
     /// A well-kept parser says the same of every text, be it well formed or not.
