@@ -281,24 +281,27 @@ impl Fetch<'_> {
             self.store().remove(&self.key);
             return;
         }
-        let head = merge(&known.head, response.headers());
-        let now = asked.exchange.received_at;
-        let answered = Answered::read(Tier::Origin, known.stored.status, &head, now);
-        if let Store::Keep { stored, vary } =
-            renew(self.rule, self.passage.asked, &answered, &asked.exchange)
-        {
+        let (head, decision) = self.judge_again(known, response.headers(), asked);
+        if let Store::Keep { stored, vary } = decision {
             let request = &self.passage.parts.headers;
             let answer = known.renewed((stored, vary), storable(head), request, asked.began);
-            self.store().replace(self.key.clone(), known, answer, now);
+            self.store().replace(self.key.clone(), known, answer, asked.exchange.received_at);
         }
+    }
+
+    /// The head of a stored answer brought up to date, and the terms under which it goes on.
+    fn judge_again(&self, known: &Answer, update: &HeaderMap, asked: &Asked) -> (HeaderMap, Store) {
+        let head = merge(&known.head, update);
+        let now = asked.exchange.received_at;
+        let answered = Answered::read(Tier::Origin, known.stored.status, &head, now);
+        let decision = renew(self.rule, self.passage.asked, &answered, &asked.exchange);
+        (head, decision)
     }
 
     /// Answers with a stored answer that upstream has confirmed, its head brought up to date.
     fn freshen(self, confirmed: &Answer, update: &HeaderMap, asked: &Asked) -> Response<Body> {
-        let head = merge(&confirmed.head, update);
+        let (head, decision) = self.judge_again(confirmed, update, asked);
         let now = asked.exchange.received_at;
-        let answered = Answered::read(Tier::Origin, confirmed.stored.status, &head, now);
-        let decision = renew(self.rule, self.passage.asked, &answered, &asked.exchange);
         let terms = match &decision {
             Store::Keep { stored, vary } => (*stored, vary.clone()),
             Store::Skip(_) => (confirmed.stored, confirmed.vary.clone()),
