@@ -10,6 +10,7 @@ pub mod pattern;
 pub mod plan;
 mod route_table;
 pub mod template;
+mod terms;
 pub mod units;
 
 use alloc::borrow::Cow;
@@ -25,6 +26,7 @@ use sha2::{Digest, Sha256};
 pub use pattern::Pattern;
 pub use plan::{Bypass, Plan};
 pub use template::Template;
+pub use terms::Terms;
 
 use crate::headers::ResponseDirectives;
 use crate::rate::Limit;
@@ -43,6 +45,8 @@ pub struct Policy {
     table: RouteTable,
     /// For each route: browsers are told not to store, in whichever spelling.
     browsers_store_nothing: Vec<bool>,
+    /// For each route, at the edge and at the origin.
+    terms: Vec<[Terms; 2]>,
 }
 
 /// What a policy says: the canonical form, ready to be written as JSON.
@@ -234,7 +238,8 @@ impl Policy {
         };
         let browsers_store_nothing =
             model.routes.iter().map(|r| r.browser.as_ref().is_some_and(stores_nothing)).collect();
-        Ok(Self { model, table, browsers_store_nothing })
+        let terms = Terms::of_all(&model.routes);
+        Ok(Self { model, table, browsers_store_nothing, terms })
     }
 
     /// Reads the canonical JSON.

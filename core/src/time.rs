@@ -1,5 +1,8 @@
 //! Instants as plain numbers: the core never reads a clock, it is told the time.
 
+pub(crate) mod calendar;
+pub mod rfc3339;
+
 use core::fmt;
 use core::ops::Add;
 use core::time::Duration;

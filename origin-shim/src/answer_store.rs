@@ -8,6 +8,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tidegate_core::headers::vary::{VariantSignature, Vary};
 use tidegate_core::invalidate::{Resource, Tag};
+use tidegate_core::policy::Terms;
 use tidegate_core::{CacheKey, Lookup, Stored, Timestamp};
 
 use crate::alike::AlikeIndex;
@@ -32,6 +33,8 @@ pub struct Answer {
     pub resource: Resource,
     /// What else it is invalidated by.
     pub tags: Arc<[Tag]>,
+    /// Under which terms of the policy it was stored.
+    pub terms: Terms,
     /// When it was asked for.
     pub began: Moment,
     /// Which request fields chose it…
@@ -58,7 +61,7 @@ pub struct AnswerStore {
     entries: Cache<CacheKey, Variants, Weigh>,
     invalidations: Arc<Invalidations>,
     alike: AlikeIndex,
-    object_max: usize,
+    bounds: Bounds,
 }
 
 type Variants = Arc<[Arc<Answer>]>;
@@ -79,20 +82,34 @@ impl AnswerStore {
         let estimate = usize::try_from(estimate).unwrap_or(usize::MAX);
         let least = bounds.answers.map_or(0, |answers| bounds.bytes.div_ceil(answers.max(1)));
         let entries = Cache::with_weighter(estimate, bounds.bytes, Weigh { least });
-        Self { entries, invalidations, alike: AlikeIndex::default(), object_max: bounds.object }
+        Self { entries, invalidations, alike: AlikeIndex::default(), bounds }
+    }
+
+    /// A store within other bounds that holds what this one does, as far as that fits. What is
+    /// stored here from then on does not get there.
+    pub fn resized(&self, bounds: Bounds) -> Self {
+        let resized = Self::new(bounds, Arc::clone(&self.invalidations));
+        self.entries.iter().for_each(|(key, variants)| resized.entries.insert(key, variants));
+        resized
+    }
+
+    /// How much it holds at most.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     /// The largest body that is stored, in bytes.
     pub fn object_max(&self) -> usize {
-        self.object_max
+        self.bounds.object
     }
 
-    /// The answer stored for a request with these fields.
-    pub fn find(&self, key: &CacheKey, request: &HeaderMap) -> Lookup<Arc<Answer>> {
+    /// The answer stored under these terms for a request with these fields.
+    pub fn find(&self, key: &CacheKey, terms: Terms, request: &HeaderMap) -> Lookup<Arc<Answer>> {
         let Some(variants) = self.entries.get(key) else { return Lookup::Nothing };
         // The most recent of those that match (RFC 9111 §4.1) stands last.
         let valid = |answer: &&Arc<Answer>| {
-            !self.invalidations.cover(&answer.resource, &answer.tags, answer.began)
+            answer.terms == terms
+                && !self.invalidations.cover(&answer.resource, &answer.tags, answer.began)
         };
         match variants.iter().rev().find(|answer| answer.suits(request)) {
             Some(answer) if valid(&answer) => Lookup::Found(Arc::clone(answer)),
@@ -160,6 +177,7 @@ impl Answer {
             vary,
             resource: self.resource.clone(),
             tags: Arc::clone(&self.tags),
+            terms: self.terms,
             began,
         }
     }
@@ -244,6 +262,7 @@ mod tests {
             body: Bytes::from_static(body),
             resource: resource("/"),
             tags: Arc::default(),
+            terms: Terms::default(),
             began: Invalidations::default().begin(),
             signature: vary.signature(asked),
             vary,
@@ -262,7 +281,7 @@ mod tests {
     fn variants_are_told_apart_and_the_latest_match_wins() {
         let store = store();
         let (de, en) = (request("de"), request("en"));
-        let found = |asked: &HeaderMap| match store.find(&key("/"), asked) {
+        let found = |asked: &HeaderMap| match store.find(&key("/"), Terms::default(), asked) {
             Lookup::Found(answer) => Some(answer.body.clone()),
             Lookup::OtherVariants => None,
             Lookup::Nothing => panic!("something is stored"),
@@ -287,13 +306,13 @@ mod tests {
         store.put(key("/"), answer(b"hallo", "accept-language", &de), NOW);
         store.invalidations.invalidate(resource("/"));
         for asked in [&de, &en] {
-            assert!(matches!(store.find(&key("/"), asked), Lookup::Nothing));
+            assert!(matches!(store.find(&key("/"), Terms::default(), asked), Lookup::Nothing));
         }
         store.put(key("/"), on_its_way, NOW);
-        assert!(matches!(store.find(&key("/"), &de), Lookup::Nothing));
+        assert!(matches!(store.find(&key("/"), Terms::default(), &de), Lookup::Nothing));
         let later = Answer { began: store.invalidations.begin(), ..answer(b"later", "", &de) };
         store.put(key("/"), later, NOW);
-        assert!(matches!(store.find(&key("/"), &de), Lookup::Found(_)));
+        assert!(matches!(store.find(&key("/"), Terms::default(), &de), Lookup::Found(_)));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use fetch::Fetch;
 use http::Response;
 use http::header::HOST;
@@ -26,18 +27,17 @@ use tidegate_core::rate::Limit;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
 use tidegate_core::{
-    Admission, CacheKey, CacheRule, Host, Lookup, Method, Plan, Policy, Request, Reuse, Scheme,
-    Target, Tier, Timestamp, respond,
+    Admission, CacheKey, CacheRule, Host, Lookup, Method, Plan, Request, Reuse, Scheme, Target,
+    Tier, Timestamp, respond,
 };
 
 use crate::answer_store::{Answer, AnswerStore};
 use crate::body::Body;
 use crate::clock;
+use crate::in_force::InForce;
 use crate::limiter::Limiter;
-use crate::tokens::Tokens;
 use crate::upstream::UpstreamClient;
 use crate::visitor::Visitor;
-use crate::zones::Zones;
 
 /// What clients speak here; TLS ends before.
 const SCHEME: Scheme = Scheme::Http;
@@ -46,14 +46,11 @@ const HEALTH: &str = "/healthz";
 /// Clients that limits tell apart at most.
 const CLIENTS_MAX: usize = 1 << 20;
 
-/// What all threads share: the policy, and what is remembered between requests.
+/// What all threads share: what is in force, and what is remembered between requests.
 #[derive(Debug)]
 pub struct Shared {
-    /// The policy.
-    pub policy: Policy,
-    /// Whose tokens are.
-    pub tokens: Tokens,
-    answers: Zones,
+    in_force: ArcSwap<InForce>,
+    /// States by the names of limits, whatever policy is in force.
     limiter: Limiter,
     /// Keys that are being refreshed in the background.
     refreshing: Mutex<HashSet<CacheKey>>,
@@ -68,6 +65,7 @@ pub struct Gate {
 
 /// One request on its way through.
 struct Passage<'a> {
+    in_force: &'a Arc<InForce>,
     asked: &'a Request<'a, http::HeaderMap>,
     parts: &'a Parts,
     plan: Plan<'a>,
@@ -76,14 +74,23 @@ struct Passage<'a> {
 
 impl Shared {
     /// Nothing is remembered yet.
-    pub fn new(policy: Policy, tokens: Tokens) -> Self {
+    pub fn new(in_force: InForce) -> Self {
         Self {
-            answers: Zones::new(&policy),
-            policy,
-            tokens,
+            in_force: ArcSwap::from_pointee(in_force),
             limiter: Limiter::new(CLIENTS_MAX),
             refreshing: Mutex::default(),
         }
+    }
+
+    /// What is in force at this moment. Takes no lock, so that a change never holds a request
+    /// up, nor a request a change.
+    pub fn in_force(&self) -> Arc<InForce> {
+        self.in_force.load_full()
+    }
+
+    /// Puts something else in force, for requests that begin from now on.
+    pub fn put_in_force(&self, next: InForce) {
+        self.in_force.store(Arc::new(next));
     }
 }
 
@@ -103,21 +110,22 @@ impl Gate {
         if parts.uri.path() == HEALTH {
             return answer::alive();
         }
+        let in_force = &self.shared.in_force();
+        let InForce { policy, tokens, .. } = &**in_force;
         let (host, target) = match read_target(&parts, SCHEME) {
             Ok(read) => read,
             Err(problem) => {
                 let mut response = answer::problem(&problem);
-                respond::headers(response.headers_mut(), self.shared.policy.headers(None));
+                respond::headers(response.headers_mut(), policy.headers(None));
                 return response;
             }
         };
         let method = Method::parse(parts.method.as_str());
         let asked = Request::read(method, SCHEME, &host, &target, &parts.headers);
-        let Shared { policy, tokens, .. } = &*self.shared;
         let now = clock::now();
         let visitor = Visitor::identify(policy, tokens, peer, &parts.headers, now).await;
         let plan = policy.plan(Tier::Origin, &asked);
-        let passage = Passage { asked: &asked, parts: &parts, plan, visitor: &visitor };
+        let passage = Passage { in_force, asked: &asked, parts: &parts, plan, visitor: &visitor };
 
         let verdict = self.admit(&passage);
         let refused = match &verdict {
@@ -159,8 +167,8 @@ impl Gate {
     async fn answer(self: &Arc<Self>, passage: &Passage<'_>, rule: &CacheRule) -> Response<Body> {
         let now = clock::now();
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
-        let store = self.shared.answers.of(&passage.plan);
-        let found = match store.find(&key, &passage.parts.headers) {
+        let store = passage.in_force.answers.of(&passage.plan);
+        let found = match store.find(&key, passage.plan.terms(), &passage.parts.headers) {
             Lookup::Nothing => find_alike(passage, rule, store, now),
             found => found,
         };
@@ -169,7 +177,7 @@ impl Gate {
                 if answer::select(passage, &answer, now) == Selection::Missing =>
             {
                 let why = ForwardReason::Partial;
-                let fetch = Fetch { shared: &self.shared, passage, rule, key, why };
+                let fetch = Fetch { passage, rule, key, why };
                 fetch.run(&self.upstream, Known::Part(answer), Body::empty()).await
             }
             Reuse::Serve { answer, age, ttl } => {
@@ -184,11 +192,11 @@ impl Gate {
                 response
             }
             Reuse::Revalidate { answer, why } => {
-                let fetch = Fetch { shared: &self.shared, passage, rule, key, why };
+                let fetch = Fetch { passage, rule, key, why };
                 fetch.run(&self.upstream, Known::ToConfirm(answer), Body::empty()).await
             }
             Reuse::Forward { fallback, why } => {
-                let fetch = Fetch { shared: &self.shared, passage, rule, key, why };
+                let fetch = Fetch { passage, rule, key, why };
                 let known = fallback.map_or(Known::Nothing, Known::Fallback);
                 fetch.run(&self.upstream, known, Body::empty()).await
             }
@@ -211,9 +219,11 @@ fn find_alike(
     let path = CacheKey::of_any_query(&rule.key, passage.asked, &passage.visitor.identity);
     let query = passage.asked.target.query();
     let keys = store.alike().suiting(&path, query).into_iter();
-    let found = keys.filter_map(|key| match store.find(&key, &passage.parts.headers) {
-        Lookup::Found(answer) => Some(answer),
-        Lookup::Nothing | Lookup::OtherVariants => None,
+    let found = keys.filter_map(|key| {
+        match store.find(&key, passage.plan.terms(), &passage.parts.headers) {
+            Lookup::Found(answer) => Some(answer),
+            Lookup::Nothing | Lookup::OtherVariants => None,
+        }
     });
     let mut fresh = found.filter(|answer| answer.stored.fresh_for(now).is_some());
     fresh.next().map_or(Lookup::Nothing, Lookup::Found)

@@ -6,13 +6,16 @@
 
 pub mod alike;
 pub mod answer_store;
+pub mod audit;
 pub mod body;
 pub mod clock;
 pub mod gate;
+pub mod in_force;
 pub mod invalidations;
 pub mod limiter;
 pub mod multipart;
 pub mod policy_file;
+pub mod reload;
 pub mod server;
 pub mod tokens;
 pub mod upstream;

@@ -14,9 +14,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::audit::Who;
 use crate::gate::{Gate, Shared};
+use crate::reload::Control;
 use crate::tokens::FetchError;
 
 /// A client must send a whole request head within this time.
@@ -49,23 +52,30 @@ impl Server {
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what runs; a second signal, or 30 s,
-    /// ends it at once.
-    pub fn run(self, shared: Arc<Shared>) -> io::Result<()> {
+    /// ends it at once. SIGHUP makes it read the policy again. `ready` is called once signals
+    /// are heeded.
+    pub fn run(self, control: &Control, ready: impl FnOnce()) -> io::Result<()> {
+        let main = runtime()?;
+        // tokio takes signals within a runtime alone.
+        let signals = main.block_on(async { Signals::new() })?;
+        let Signals { mut interrupt, mut terminate, mut hangup } = signals;
         let (stop, stopped) = watch::channel(false);
         let threads: Vec<_> = self
             .listeners
             .into_iter()
             .map(|listener| {
-                let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
+                let (shared, stopped) = (Arc::clone(control.shared()), stopped.clone());
                 thread::Builder::new()
                     .name("tidegate".into())
                     .spawn(move || runtime()?.block_on(accept(listener, shared, stopped)))
             })
             .collect::<io::Result<_>>()?;
-        runtime()?.block_on(async {
+        ready();
+        main.block_on(async {
             tokio::select! {
-                () = stop_signal() => {}
-                () = shared.tokens.keep_fresh(complain) => {}
+                () = stop_signal(&mut interrupt, &mut terminate) => {}
+                () = reload_on_hangup(&mut hangup, control) => {}
+                () = control.keep_tokens_fresh(complain) => {}
             }
             // All threads hold a receiver, so this reaches them.
             let _ = stop.send(true);
@@ -138,16 +148,38 @@ fn complain(error: &FetchError) {
     eprintln!("tidegate: {error}; the last good keys stay");
 }
 
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        // Without signals there is no other way to stop than to be killed.
-        return std::future::pending().await;
-    };
+/// The signals that mean something here.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From now on they end the process no more.
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn stop_signal(interrupt: &mut Signal, terminate: &mut Signal) {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+    }
+}
+
+/// Reads the policy again at every SIGHUP, and says what came of it.
+#[allow(clippy::print_stderr, reason = "whoever sent the signal reads the log")]
+async fn reload_on_hangup(hangup: &mut Signal, control: &Control) {
+    while hangup.recv().await.is_some() {
+        match control.reload(&Who::Hangup).await {
+            Ok(reloaded) => eprint!("{reloaded}"),
+            Err(error) => eprintln!("{error}\ntidegate: the policy in force stays"),
+        }
     }
 }

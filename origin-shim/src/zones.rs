@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_core::invalidate::{Resource, Tag};
+use tidegate_core::policy::Zone;
 use tidegate_core::{Plan, Policy};
 
 use crate::answer_store::{AnswerStore, Bounds};
@@ -17,7 +18,8 @@ const OBJECT_MAX: usize = 8 << 20;
 /// what was invalidated.
 #[derive(Debug)]
 pub struct Zones {
-    named: Vec<Arc<AnswerStore>>,
+    /// At the positions of the policy's zones.
+    named: Vec<(String, Arc<AnswerStore>)>,
     rest: Arc<AnswerStore>,
     invalidations: Arc<Invalidations>,
 }
@@ -26,20 +28,33 @@ impl Zones {
     /// Empty stores for the zones of `policy`.
     pub fn new(policy: &Policy) -> Self {
         let invalidations = Arc::<Invalidations>::default();
-        let store = |bytes, answers: Option<u64>| {
-            let bounds = Bounds { bytes, answers, object: OBJECT_MAX };
-            Arc::new(AnswerStore::new(bounds, Arc::clone(&invalidations)))
+        let bounds = Bounds { bytes: BYTES, answers: None, object: OBJECT_MAX };
+        let rest = Arc::new(AnswerStore::new(bounds, Arc::clone(&invalidations)));
+        let nothing = Self { named: Vec::new(), rest, invalidations };
+        nothing.succeed(policy)
+    }
+
+    /// The stores for the zones of `policy`: those of zones that were there, resized where they
+    /// were, and empty ones for new zones.
+    pub fn succeed(&self, policy: &Policy) -> Self {
+        let store = |zone: &Zone| {
+            let answers = zone.capacity.map(|capacity| capacity.get().into());
+            let bounds = Bounds { bytes: zone.bytes, answers, object: OBJECT_MAX };
+            match self.named.iter().find(|(name, _)| *name == zone.name) {
+                Some((_, store)) if store.bounds() == bounds => Arc::clone(store),
+                Some((_, store)) => Arc::new(store.resized(bounds)),
+                None => Arc::new(AnswerStore::new(bounds, Arc::clone(&self.invalidations))),
+            }
         };
         let zones = policy.model().zones.iter();
-        let named =
-            zones.map(|zone| store(zone.bytes, zone.capacity.map(|c| c.get().into()))).collect();
-        Self { named, rest: store(BYTES, None), invalidations }
+        let named = zones.map(|zone| (zone.name.clone(), store(zone))).collect();
+        Self { named, rest: Arc::clone(&self.rest), invalidations: Arc::clone(&self.invalidations) }
     }
 
     /// The store for answers of this plan's route.
     pub fn of(&self, plan: &Plan<'_>) -> &Arc<AnswerStore> {
         let zone = plan.route.and_then(|route| route.zone);
-        zone.and_then(|at| self.named.get(at)).unwrap_or(&self.rest)
+        zone.and_then(|at| self.named.get(at)).map_or(&self.rest, |(_, store)| store)
     }
 
     /// When an answer begins: take it before asking upstream.

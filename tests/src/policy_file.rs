@@ -58,6 +58,18 @@ impl PolicyFile {
         Self::with_text(&text.replacen(old, new, 1))
     }
 
+    /// Puts another text into a file of [`Self::with_text`], at once as editors do.
+    ///
+    /// # Panics
+    /// If the temporary folder cannot be written.
+    #[track_caller]
+    pub fn rewrite(&self, text: &str) {
+        assert!(self._folder.is_some(), "the repository's own files stay as they are");
+        let new = self.path.with_extension("new");
+        fs::write(&new, text).expect("the temporary folder can be written");
+        fs::rename(&new, &self.path).expect("the temporary folder can be written");
+    }
+
     /// What is in the file.
     ///
     /// # Panics

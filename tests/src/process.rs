@@ -78,15 +78,35 @@ impl Process {
         }
     }
 
+    /// The next line on standard error.
+    ///
+    /// # Panics
+    /// If the program ends or keeps silent.
+    #[track_caller]
+    #[must_use]
+    pub fn next_error_line(&mut self) -> String {
+        let line = self.stderr.line(Instant::now() + PATIENCE);
+        line.unwrap_or_else(|why| panic!("{} said nothing on stderr: {why}", self.name))
+    }
+
     /// Asks the program to end as Ctrl-C does.
     ///
     /// # Panics
     /// If `kill` cannot be run or refuses.
     #[cfg(unix)]
     pub fn interrupt(&self) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &pid]).status().expect("the program `kill`");
-        assert!(sent.success(), "kill -INT {pid}");
+        self.signal("INT");
+    }
+
+    /// Sends the program the signal of this name, without its `SIG`.
+    ///
+    /// # Panics
+    /// If `kill` cannot be run or refuses.
+    #[cfg(unix)]
+    pub fn signal(&self, name: &str) {
+        let (name, pid) = (format!("-{name}"), self.child.id().to_string());
+        let sent = Command::new("kill").args([&name, &pid]).status().expect("the program `kill`");
+        assert!(sent.success(), "kill {name} {pid}");
     }
 
     /// Waits for the program to end by itself.

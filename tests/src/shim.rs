@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, process::Command};
 
+use serde_json::Value;
+
 use crate::{
     demo_origin::DemoOrigin,
     policy_file::PolicyFile,
@@ -13,8 +15,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Shim {
     address: SocketAddr,
-    // Held for its end: the process is killed when the shim is dropped.
-    _process: Process,
+    // It is killed when the shim is dropped.
+    process: Process,
 }
 
 impl Shim {
@@ -41,11 +43,18 @@ impl Shim {
         environment: &[(&str, &str)],
     ) -> Self {
         let mut command = serve_command(policy);
-        command
-            .env("BASE_SVC", origin.base().address().to_string())
-            .env("PLUGIN_SERVER", origin.plugins().address().to_string())
-            .envs(environment.iter().copied());
+        before_origin(&mut command, origin).envs(environment.iter().copied());
         Self::start(&mut command)
+    }
+
+    /// Serves `policy` before `origin`, listening where it says.
+    ///
+    /// # Panics
+    /// If it does not come up; the message has what it wrote to standard error.
+    #[track_caller]
+    #[must_use]
+    pub fn serve_where_the_policy_says(policy: &PolicyFile, origin: &DemoOrigin) -> Self {
+        Self::start(before_origin(&mut command("serve", policy), origin))
     }
 
     /// Serves a policy that names its own upstreams.
@@ -66,7 +75,44 @@ impl Shim {
             .strip_prefix("tidegate: listening on http://")
             .and_then(|address| address.parse().ok())
             .unwrap_or_else(|| panic!("an address was expected in {line:?}"));
-        Self { address, _process: process }
+        Self { address, process }
+    }
+
+    /// Makes it read its policy again by SIGHUP, and returns what it says to that: the line of
+    /// the audit log.
+    ///
+    /// # Panics
+    /// If it says nothing.
+    #[track_caller]
+    #[must_use]
+    pub fn reload(&mut self) -> Value {
+        self.process.signal("HUP");
+        self.audited()
+    }
+
+    /// The next line on its standard error.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    #[must_use]
+    pub fn next_error_line(&mut self) -> String {
+        self.process.next_error_line()
+    }
+
+    /// The next line of its audit log.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    #[must_use]
+    pub fn audited(&mut self) -> Value {
+        loop {
+            let line = self.process.next_error_line();
+            if line.starts_with('{') {
+                return serde_json::from_str(&line).expect("a line of JSON");
+            }
+        }
     }
 
     /// A client of this shim.
@@ -121,6 +167,12 @@ pub fn explain_with(
 ) -> Ended {
     let mut command = command("explain", policy);
     Process::start(command.args(arguments).envs(environment.iter().copied())).ended()
+}
+
+fn before_origin<'a>(command: &'a mut Command, origin: &DemoOrigin) -> &'a mut Command {
+    command
+        .env("BASE_SVC", origin.base().address().to_string())
+        .env("PLUGIN_SERVER", origin.plugins().address().to_string())
 }
 
 fn serve_command(policy: &PolicyFile) -> Command {

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{BrowserRule, Policy, Route, Template, Tier};
+use super::{BrowserRule, Policy, Route, Template, Terms, Tier};
 use crate::headers::cache_status::Fwd;
 use crate::headers::{Fields, cache_groups, list};
 use crate::identity::Identity;
@@ -204,6 +204,16 @@ impl<'p> Plan<'p> {
     /// policy's where the route is silent.
     pub fn headers(&self) -> impl Iterator<Item = (&'p str, &'p str)> + use<'p> {
         self.policy.headers(self.route)
+    }
+
+    /// Under which terms the answer is kept on this tier: what was stored under others, before
+    /// the policy was replaced, is not served.
+    pub fn terms(&self) -> Terms {
+        let both = self.position.and_then(|at| self.policy.terms.get(at));
+        both.map_or_else(Terms::default, |[edge, origin]| match self.tier {
+            Tier::Edge => *edge,
+            Tier::Origin => *origin,
+        })
     }
 
     /// Whether browsers are told not to store the answer.

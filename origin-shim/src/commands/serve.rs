@@ -8,6 +8,8 @@ use std::thread;
 use clap::Args;
 use tidegate_core::Policy;
 use tidegate_origin::gate::Shared;
+use tidegate_origin::in_force::InForce;
+use tidegate_origin::reload::{Control, Start};
 use tidegate_origin::server::Server;
 use tidegate_origin::tokens::Tokens;
 
@@ -39,8 +41,14 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let server = Server::bind(address, threads).map_err(|error| {
         format!("tidegate: cannot listen on {address}: {error}\n= hint: stop what listens there, or choose another address with --listen")
     })?;
-    println!("tidegate: listening on http://{}", server.address());
-    server.run(Arc::new(Shared::new(policy, tokens)))?;
+    let start = Start {
+        policy: arguments.policy.policy.clone(),
+        listen: policy.model().shim.listen.clone(),
+        listen_is_given: arguments.listen.is_some(),
+    };
+    let control = Control::new(Arc::new(Shared::new(InForce::new(policy, tokens))), start);
+    let address = server.address();
+    server.run(&control, || println!("tidegate: listening on http://{address}"))?;
     Ok(())
 }
 

@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::headers::no_vary_search::NoVarySearch;
 use tidegate_core::invalidate::{Resource, Tag, invalidated};
-use tidegate_core::policy::Upstream;
 use tidegate_core::refresh::refresh;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, STALE_IF_ERROR};
@@ -28,13 +27,13 @@ use crate::alike::Alike;
 use crate::answer_store::{Answer, AnswerStore};
 use crate::body::{Body, Recorder};
 use crate::clock;
+use crate::in_force::InForce;
 use crate::invalidations::Moment;
 use crate::upstream::{self, Question, UpstreamClient, UpstreamError};
 use crate::visitor::Visitor;
 
 /// One question to upstream on behalf of the cache.
 pub(super) struct Fetch<'a> {
-    pub(super) shared: &'a Arc<Shared>,
     pub(super) passage: &'a Passage<'a>,
     pub(super) rule: &'a CacheRule,
     pub(super) key: CacheKey,
@@ -44,14 +43,16 @@ pub(super) struct Fetch<'a> {
 impl Gate {
     /// Passes a request on untouched by the cache.
     pub(super) async fn bypass(&self, passage: &Passage<'_>, body: Incoming) -> Response<Body> {
-        let Some(upstream) = self.shared.upstream_of(passage) else { return no_route(passage) };
+        let Some(upstream) = passage.in_force.upstream_of(&passage.plan) else {
+            return no_route(passage);
+        };
         let mut question = question(passage);
         question.body = Body::passing(body);
         match self.upstream.ask(upstream, question).await {
             Err(error) => unanswered(error),
             Ok(response) => {
                 let (parts, incoming) = response.into_parts();
-                self.shared.invalidate(passage, parts.status, &parts.headers);
+                passage.invalidate(parts.status, &parts.headers);
                 let mut response = Response::new(Body::Passing(incoming));
                 *response.status_mut() = parts.status;
                 *response.headers_mut() = upstream::end_to_end(&parts.headers);
@@ -74,7 +75,7 @@ impl Gate {
         let Some(rule) = rule else { return self.bypass(passage, body).await };
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
         let why = ForwardReason::Method;
-        let fetch = Fetch { shared: &self.shared, passage, rule, key, why };
+        let fetch = Fetch { passage, rule, key, why };
         fetch.run(&self.upstream, Known::Nothing, Body::passing(body)).await
     }
 
@@ -89,10 +90,10 @@ impl Gate {
         if !self.shared.refreshing().insert(key.clone()) {
             return;
         }
-        let (gate, parts, visitor) =
-            (Arc::clone(self), passage.parts.clone(), passage.visitor.clone());
+        let (gate, in_force) = (Arc::clone(self), Arc::clone(passage.in_force));
+        let (parts, visitor) = (passage.parts.clone(), passage.visitor.clone());
         tokio::spawn(async move {
-            let refreshed = gate.refresh(&parts, &visitor, key.clone(), stale).await;
+            let refreshed = gate.refresh(&in_force, &parts, &visitor, key.clone(), stale).await;
             if let Some(Body::Recorded(recorder)) = refreshed.map(Response::into_body) {
                 recorder.drain().await;
             }
@@ -105,6 +106,7 @@ impl Gate {
     /// Asks anew what was asked with these fields; `None` if it is not to be cached at all.
     async fn refresh(
         &self,
+        in_force: &Arc<InForce>,
         parts: &Parts,
         visitor: &Visitor,
         key: CacheKey,
@@ -112,10 +114,10 @@ impl Gate {
     ) -> Option<Response<Body>> {
         let (host, target) = read_target(parts, SCHEME).ok()?;
         let asked = Request::read(Method::Get, SCHEME, &host, &target, &parts.headers);
-        let plan = self.shared.policy.plan(Tier::Origin, &asked);
-        let passage = Passage { asked: &asked, parts, plan, visitor };
+        let plan = in_force.policy.plan(Tier::Origin, &asked);
+        let passage = Passage { in_force, asked: &asked, parts, plan, visitor };
         let (rule, why) = (plan.cache.ok()?, ForwardReason::Stale);
-        let fetch = Fetch { shared: &self.shared, passage: &passage, rule, key, why };
+        let fetch = Fetch { passage: &passage, rule, key, why };
         Some(fetch.run(&self.upstream, Known::to_confirm(stale), Body::empty()).await)
     }
 }
@@ -128,7 +130,7 @@ impl Fetch<'_> {
         known: Known,
         body: Body,
     ) -> Response<Body> {
-        let Some(servers) = self.shared.upstream_of(self.passage) else {
+        let Some(servers) = self.passage.in_force.upstream_of(&self.passage.plan) else {
             return no_route(self.passage);
         };
         let mut question = Question { body, ..question(self.passage) };
@@ -146,7 +148,7 @@ impl Fetch<'_> {
                 }
             }
         }
-        let began = self.shared.answers.begin();
+        let began = self.passage.in_force.answers.begin();
         let requested_at = clock::now();
         let mut answered = upstream.ask(servers, question).await;
         let exchange = Exchange { requested_at, received_at: clock::now() };
@@ -191,7 +193,7 @@ impl Fetch<'_> {
 
     /// Where answers of this route live.
     fn store(&self) -> &Arc<AnswerStore> {
-        self.shared.answers.of(&self.passage.plan)
+        self.passage.in_force.answers.of(&self.passage.plan)
     }
 
     /// What an answer with this head can be invalidated by, besides its URI.
@@ -215,7 +217,7 @@ impl Fetch<'_> {
         let answered = Answered::read(Tier::Origin, status.as_u16(), &head, now);
         let decision = store(self.rule, self.passage.asked, &answered, &asked.exchange);
 
-        self.shared.invalidate(self.passage, status, &head);
+        self.passage.invalidate(status, &head);
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
         response.headers_mut().clone_from(&head);
@@ -233,6 +235,7 @@ impl Fetch<'_> {
                     stored,
                     signature: vary.signature(&self.passage.parts.headers),
                     tags: self.tags(&head),
+                    terms: self.passage.plan.terms(),
                     head: storable(head),
                     body: Bytes::new(),
                     vary,
@@ -240,7 +243,7 @@ impl Fetch<'_> {
                     // What invalidated it just now was this very answer's request.
                     began: match self.passage.asked.method {
                         Method::Get => asked.began,
-                        _ => self.shared.answers.begin(),
+                        _ => self.passage.in_force.answers.begin(),
                     },
                 };
                 let recorder = record(self.store(), begin, incoming, self.key.clone(), answer);
@@ -353,23 +356,20 @@ struct Asked {
     began: Moment,
 }
 
-impl Shared {
-    fn upstream_of<'a>(&'a self, passage: &Passage<'a>) -> Option<&'a Upstream> {
-        let name = passage.plan.route?.upstream.as_ref()?;
-        self.policy.model().upstreams.get(name)
-    }
-
+impl Passage<'_> {
     /// Drops what an unsafe request has made void (RFC 9111 §4.4).
-    fn invalidate(&self, passage: &Passage<'_>, status: StatusCode, head: &HeaderMap) {
-        for resource in invalidated(passage.asked, status.as_u16(), head) {
-            self.answers.invalidate(resource);
+    fn invalidate(&self, status: StatusCode, head: &HeaderMap) {
+        let Passage { in_force, plan, asked, visitor, .. } = self;
+        for resource in invalidated(asked, status.as_u16(), head) {
+            in_force.answers.invalidate(resource);
         }
-        let Passage { plan, asked, visitor, .. } = passage;
         for tag in plan.invalidates(asked, &visitor.identity, status.as_u16(), head) {
-            self.answers.invalidate_tag(tag);
+            in_force.answers.invalidate_tag(tag);
         }
     }
+}
 
+impl Shared {
     fn refreshing(&self) -> MutexGuard<'_, HashSet<CacheKey>> {
         // Insertions and removals are whole whatever panics around them.
         self.refreshing.lock().unwrap_or_else(PoisonError::into_inner)
