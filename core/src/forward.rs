@@ -88,12 +88,9 @@ pub fn describes_content(name: &str) -> bool {
 }
 
 /// Whether a 304 leaves a stored field as it is (RFC 9111 §3.2): what describes the stored
-/// bytes, which did not travel again, and the tag they are known by. An Age counts from the
-/// exchange that brought it, so that of a 304 is the one to reckon with (§4.2.3).
+/// bytes, which did not travel again. An Age counts from the exchange that brought it, so that of
+/// a 304 is the one to reckon with (§4.2.3).
 pub fn is_kept_on_update(name: &str) -> bool {
     (is_never_stored(name) && name != "age")
-        || matches!(
-            name,
-            "content-length" | "content-encoding" | "content-range" | "content-md5" | "etag"
-        )
+        || matches!(name, "content-length" | "content-encoding" | "content-range" | "content-md5")
 }

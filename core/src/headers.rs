@@ -6,6 +6,7 @@ pub mod cache_groups;
 pub mod cache_status;
 pub mod etag;
 pub mod http_date;
+pub mod last_modified;
 pub mod list;
 pub mod no_vary_search;
 pub mod range;

@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use crate::headers::etag::ETag;
 use crate::headers::range::{ByteRange, ContentRange};
-use crate::headers::{Fields, http_date};
+use crate::headers::{Fields, http_date, last_modified};
 use crate::time::Timestamp;
 
 /// What of a stored body answers a request.
@@ -126,14 +126,9 @@ fn if_range_holds(
         let current = head.first("etag").and_then(ETag::parse);
         return current.is_some_and(|current| current.matches_strongly(&tag));
     }
-    // A date is strong only where a minute lies between it and Date (§8.8.2.2); exact match.
-    let date_of = |value: &[u8]| http_date::parse(value, now);
-    let modified = head.first("last-modified").and_then(date_of);
-    let strong = match (modified, head.first("date").and_then(date_of)) {
-        (Some(modified), Some(date)) => date.since(modified).as_secs() >= 60,
-        _ => false,
-    };
-    strong && modified.is_some() && date_of(condition) == modified
+    // A date matches exactly, and only where it is strong.
+    let modified = last_modified::read_strong(head, now);
+    modified.is_some() && http_date::parse(condition, now) == modified
 }
 
 /// Whether two answers for one key are parts of the same representation: they share a strong

@@ -88,9 +88,11 @@ impl World {
         if !model.has_validator() {
             return;
         }
-        assert_eq!(refresh(&stored, Some(304), self.at()), Refresh::Freshen);
         let mut lines = answer.lines(false);
         lines.push(("etag", "\"a\"".to_owned()));
+        let update = Some((304, &lines));
+        let decision = refresh(&stored, &[&[("etag", "\"a\"")]], update, self.at());
+        assert_eq!(decision, Refresh::Freshen { serve: 0, also: Vec::new() });
         let exchange = Exchange { requested_at: self.at(), received_at: self.at() };
         let response = Response::read(Tier::Origin, 200, &lines, self.at());
         let kept = with_get(&Vec::new(), |request| renew(&rule(), request, &response, &exchange));

@@ -107,15 +107,36 @@ impl AnswerStore {
     pub fn find(&self, key: &CacheKey, terms: Terms, request: &HeaderMap) -> Lookup<Arc<Answer>> {
         let Some(variants) = self.entries.get(key) else { return Lookup::Nothing };
         // The most recent of those that match (RFC 9111 §4.1) stands last.
-        let valid = |answer: &&Arc<Answer>| {
-            answer.terms == terms
-                && !self.invalidations.cover(&answer.resource, &answer.tags, answer.began)
-        };
         match variants.iter().rev().find(|answer| answer.suits(request)) {
-            Some(answer) if valid(&answer) => Lookup::Found(Arc::clone(answer)),
-            None if variants.iter().any(|answer| valid(&answer)) => Lookup::OtherVariants,
+            Some(answer) if self.holds(answer, terms) => Lookup::Found(Arc::clone(answer)),
+            None if variants.iter().any(|answer| self.holds(answer, terms)) => {
+                Lookup::OtherVariants
+            }
             Some(_) | None => Lookup::Nothing,
         }
+    }
+
+    /// All answers that a request with these fields could have chosen (RFC 9111 §4.3.4),
+    /// `chosen` last.
+    pub fn candidates(
+        &self,
+        key: &CacheKey,
+        request: &HeaderMap,
+        chosen: &Arc<Answer>,
+    ) -> Vec<Arc<Answer>> {
+        let variants = self.entries.get(key);
+        let others = variants.iter().flat_map(|variants| variants.iter()).filter(|answer| {
+            !Arc::ptr_eq(answer, chosen)
+                && answer.suits(request)
+                && self.holds(answer, chosen.terms)
+        });
+        others.chain([chosen]).cloned().collect()
+    }
+
+    /// Whether an answer counts under these terms, and nothing has invalidated it.
+    fn holds(&self, answer: &Answer, terms: Terms) -> bool {
+        answer.terms == terms
+            && !self.invalidations.cover(&answer.resource, &answer.tags, answer.began)
     }
 
     /// Which queries answers of this store suit besides their own.
@@ -296,6 +317,29 @@ mod tests {
         store.put(key("/"), answer(b"any", "", &de), NOW);
         assert_eq!(found(&de).unwrap(), "any");
         assert_eq!(found(&en).unwrap(), "any");
+    }
+
+    #[test]
+    fn candidates_are_all_that_suit_and_the_chosen_one_is_last() {
+        let store = store();
+        let (de, en) = (request("de"), request("en"));
+        let began = store.invalidations.begin();
+        let hallo = Answer { began, ..answer(b"hallo", "accept-language", &de) };
+        store.put(key("/"), hallo, NOW);
+        store.put(key("/"), answer(b"hello", "accept-language", &en), NOW);
+        store.put(key("/"), answer(b"any", "", &de), NOW);
+        let Lookup::Found(chosen) = store.find(&key("/"), Terms::default(), &de) else {
+            panic!("it is stored")
+        };
+        let bodies = |asked: &HeaderMap| -> Vec<Bytes> {
+            let found = store.candidates(&key("/"), asked, &chosen);
+            found.iter().map(|answer| answer.body.clone()).collect()
+        };
+        assert_eq!(bodies(&de), ["hallo", "any"]);
+        assert_eq!(bodies(&en), ["hello", "any"]);
+        store.invalidations.invalidate(resource("/"));
+        assert_eq!(bodies(&de), ["any"]);
+        assert_eq!(store.candidates(&key("/other"), &de, &chosen).len(), 1);
     }
 
     #[test]

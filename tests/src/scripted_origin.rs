@@ -2,7 +2,7 @@
 //! fields or mends what is wrong.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -31,7 +31,7 @@ struct Stage {
 /// What is to come for one host, and what came.
 #[derive(Debug, Default)]
 struct Scene {
-    script: Option<Script>,
+    script: VecDeque<Script>,
     asked: Vec<Request>,
 }
 
@@ -62,16 +62,18 @@ impl ScriptedOrigin {
         self.address
     }
 
-    /// Says what comes next for a host and its subdomains, and forgets what it was asked.
-    pub fn expect(&self, host: &str, script: Option<Script>) {
-        self.stage.lock().insert(host.to_owned(), Scene { script, asked: Vec::new() });
+    /// Says what comes next for a host and its subdomains, time by time, and forgets what it was
+    /// asked.
+    pub fn expect(&self, host: &str, script: Vec<Script>) {
+        let scene = Scene { script: script.into(), asked: Vec::new() };
+        self.stage.lock().insert(host.to_owned(), scene);
     }
 
-    /// What was asked for a host since; waits a moment for a first question if one is `due`.
+    /// What was asked for a host since; waits a moment for questions that are `due`.
     #[must_use]
-    pub fn asked(&self, host: &str, due: bool) -> Vec<Request> {
+    pub fn asked(&self, host: &str, due: usize) -> Vec<Request> {
         let nothing_yet = |hosts: &mut HashMap<String, Scene>| {
-            due && hosts.get(host).is_none_or(|scene| scene.asked.is_empty())
+            hosts.get(host).map_or(0, |scene| scene.asked.len()) < due
         };
         let (hosts, _) = self
             .stage
@@ -96,7 +98,7 @@ impl Stage {
             .iter_mut()
             .find(|(case, _)| name == **case || name.strip_prefix("other.") == Some(case))?;
         scene.asked.push(request);
-        let script = scene.script.clone();
+        let script = scene.script.pop_front();
         self.asked.notify_all();
         script
     }

@@ -103,7 +103,7 @@ fn step(
 ) -> Vec<String> {
     origin.expect(&case.host(), ask.script(terms));
     let answer = send(shim, ask, terms);
-    let seen = Seen { answer, asked: origin.asked(&case.host(), !ask.origin.is_empty()) };
+    let seen = Seen { answer, asked: origin.asked(&case.host(), ask.times()) };
     differences(ask, &seen, terms, Clock::Real)
 }
 

@@ -25,6 +25,11 @@ impl<'a> ETag<'a> {
         }
     }
 
+    /// Whether it says of itself that it may stand for other bytes as well.
+    pub const fn is_weak(&self) -> bool {
+        self.weak
+    }
+
     /// Whether both stand for equivalent answers; what If-None-Match compares by.
     pub fn matches_weakly(&self, other: &ETag<'_>) -> bool {
         self.opaque == other.opaque

@@ -19,6 +19,8 @@ use crate::hex;
 pub(super) const STORED: &str = "tidegate-stored";
 /// Which variant the answer is: the values that chose it, in hexadecimal digits.
 const VARIANT: &str = "tidegate-variant";
+/// The origin's tag, where the one in the head is ours: see [`head`].
+const ORIGIN_TAG: &str = "tidegate-etag";
 /// Before the name of a field that the cache would use or change.
 const KEPT: &str = "tidegate-kept-";
 
@@ -32,8 +34,13 @@ pub(crate) struct Entry {
     pub(crate) fields: Head,
     /// What is known of it besides.
     pub(crate) stored: Stored,
+    /// The origin's tag, where that in the fields is ours.
+    pub(crate) origin_tag: Option<String>,
     variant: String,
 }
+
+/// The fields by which the origin tells a stored answer from others, as it gave them.
+pub(crate) type Validators<'a> = Vec<(&'a str, &'a [u8])>;
 
 impl Entry {
     /// `None` for what this version did not put there.
@@ -41,11 +48,23 @@ impl Entry {
         let mut fields = ResponseHead::read(&response).into_fields();
         let stored = serde_json::from_str(fields.text(STORED)?).ok()?;
         let variant = fields.text(VARIANT)?.into();
+        let origin_tag = fields.text(ORIGIN_TAG).map(str::to_owned);
         fields.rename(|name| match name.strip_prefix(KEPT) {
             Some(_) => Some(KEPT.len()),
             None => (!is_the_caches(name)).then_some(0),
         });
-        Some(Self { url: url.into(), response, fields, stored, variant })
+        Some(Self { url: url.into(), response, fields, stored, origin_tag, variant })
+    }
+
+    /// What the origin is asked by whether this answer is still good (RFC 9111 §4.3.1).
+    pub(crate) fn validators(&self) -> Validators<'_> {
+        let is_validator =
+            |(name, _): &(&str, &[u8])| matches!(*name, "etag" | "last-modified" | "date");
+        let as_given = |(name, value)| match &self.origin_tag {
+            Some(tag) if name == "etag" => (name, tag.as_bytes()),
+            _ => (name, value),
+        };
+        self.fields.lines().filter(is_validator).map(as_given).collect()
     }
 
     /// Which request fields chose this answer.
@@ -69,11 +88,13 @@ impl Answer for Entry {
 ///
 /// A body is decoded when it is stored: what the platform would do with an encoded one
 /// depends on who reads it, and some readers encode it a second time. So the coding goes,
-/// with the length, and what was a strong validator of the coded bytes becomes a weak one.
+/// with the length, and what was a strong validator of the coded bytes becomes a weak one. The
+/// origin is still asked by its own: `origin_tag`, if the tag in `fields` is a weakened one.
 pub(crate) fn head(
     fields: &impl Fields,
     stored: &Stored,
     variant: &VariantSignature,
+    origin_tag: Option<&str>,
     now: Timestamp,
 ) -> Edits {
     let mut head = Edits::default();
@@ -84,7 +105,10 @@ pub(crate) fn head(
         let Ok(value) = str::from_utf8(value) else { continue };
         match name {
             "content-encoding" | "content-length" if is_coded => {}
-            "etag" if is_coded && !value.starts_with("W/") => head.add(name, &format!("W/{value}")),
+            "etag" if is_coded && !value.starts_with("W/") => {
+                head.add(name, &format!("W/{value}"));
+                head.add(ORIGIN_TAG, value);
+            }
             _ if !is_stored(name, &directives)
                 || connection::ends(fields, name)
                 || name.starts_with("tidegate-") => {}
@@ -96,6 +120,9 @@ pub(crate) fn head(
     head.add("cache-control", &format!("max-age={lifetime}"));
     head.add(STORED, &serde_json::to_string(stored).unwrap_or_default());
     head.add(VARIANT, &hex::encode(variant.as_bytes()));
+    if let Some(tag) = origin_tag {
+        head.add(ORIGIN_TAG, tag);
+    }
     head
 }
 
@@ -113,6 +140,7 @@ fn is_the_caches(name: &str) -> bool {
             | "age"
             | "cf-cache-status"
             | STORED
+            | ORIGIN_TAG
             | VARIANT
     )
 }
@@ -139,7 +167,7 @@ mod tests {
     fn stored_head(fields: &[(&str, &str)]) -> String {
         let fields = fields.to_vec();
         let variant = Vary::Nothing.signature(&fields);
-        head(&fields, &FACTS, &variant, NOW).as_str().into()
+        head(&fields, &FACTS, &variant, None, NOW).as_str().into()
     }
 
     #[test]
@@ -180,7 +208,9 @@ mod tests {
     #[test]
     fn a_coded_body_is_stored_decoded_under_a_weak_validator() {
         let coded = [("content-encoding", "gzip"), ("content-length", "9"), ("etag", "\"1\"")];
-        assert!(stored_head(&coded).starts_with("+etag:W/\"1\"\n+cache-control:"));
+        assert!(
+            stored_head(&coded).starts_with("+etag:W/\"1\"\n+tidegate-etag:\"1\"\n+cache-control:")
+        );
         let raw = [("content-encoding", "zstd"), ("content-length", "9"), ("etag", "\"1\"")];
         let head = "+content-encoding:zstd\n+content-length:9\n+etag:\"1\"\n";
         assert!(stored_head(&raw).starts_with(head));

@@ -12,7 +12,8 @@ use worker::web_sys;
 
 use super::passage::Passage;
 use super::{Answer, Stop};
-use crate::cache_store::{self, Entry, Place, entry};
+use crate::cache_store::entry::{self, Validators};
+use crate::cache_store::{self, Entry, Place};
 use crate::edits::Edits;
 use crate::head::{Head, ResponseHead};
 use crate::platform::{self, discard};
@@ -44,7 +45,7 @@ impl Passage<'_> {
     ) -> Answer {
         let answer = self.fetch(&self.unconditional_fields()).await;
         let Some(entry) = stored else { return self.keep(rule, answer?, place, why) };
-        match decide(&entry, &answer) {
+        match decide(&entry, &[], &answer) {
             Refresh::ServeStale => self.serve_on_error(&entry, answer),
             _ => self.replace(rule, &entry, answer?, place, why),
         }
@@ -58,11 +59,17 @@ impl Passage<'_> {
         place: &Place,
         why: ForwardReason,
     ) -> Answer {
+        let validators = entry.validators();
         let mut fields = self.unconditional_fields();
-        put_validators(&mut fields, &entry.fields);
+        put_validators(&mut fields, &validators);
         let answer = self.fetch(&fields).await;
-        match decide(&entry, &answer) {
-            Refresh::Freshen => self.freshen(rule, &entry, &answer?, place, why),
+        // A URL holds one answer, and what suits this request lies at one.
+        match decide(&entry, &[&validators], &answer) {
+            Refresh::Freshen { .. } => self.freshen(rule, &entry, &answer?, place, why),
+            Refresh::AskAgain => {
+                discard(&answer?.response);
+                self.forward(rule, Some(entry), place, why).await
+            }
             Refresh::ServeStale => self.serve_on_error(&entry, answer),
             Refresh::Replace => self.replace(rule, &entry, answer?, place, why),
         }
@@ -105,7 +112,7 @@ impl Passage<'_> {
             false => Store::Skip(NotStored::TooLarge),
         };
         if let Store::Keep { stored, vary } = &kept {
-            self.put(place, response, head.fields(), stored, vary);
+            self.put(place, response, head.fields(), stored, vary, None);
         }
         let (tier, key, now) = (self.plan.tier, self.key_name(), exchange.received_at);
         let status = respond::forwarded(tier, why, head.status(), &kept, now, key.as_deref());
@@ -127,13 +134,14 @@ impl Passage<'_> {
         place: &Place,
         why: ForwardReason,
     ) -> Answer {
-        let merged = merge(&entry.fields, confirmed.head.fields());
+        let origin_tag = entry.origin_tag.as_deref();
+        let merged = merge(&entry.fields, confirmed.head.fields(), origin_tag.is_some());
         let exchange = &confirmed.exchange;
         let read = Response::read(Tier::Edge, entry.stored.status, &merged, exchange.received_at);
         let kept = renew(rule, &self.asked, &read, exchange);
         let stored = match &kept {
             Store::Keep { stored, vary } => {
-                self.put(place, &entry.response, &merged, stored, vary);
+                self.put(place, &entry.response, &merged, stored, vary, origin_tag);
                 *stored
             }
             Store::Skip(_) => {
@@ -154,10 +162,11 @@ impl Passage<'_> {
         fields: &impl Fields,
         stored: &Stored,
         vary: &Vary,
+        origin_tag: Option<&str>,
     ) {
         let url = place.for_answer(vary, self.asked.fields);
         let variant = vary.signature(self.asked.fields);
-        let entry = entry::head(fields, stored, &variant, clock::now());
+        let entry = entry::head(fields, stored, &variant, origin_tag, clock::now());
         self.gate.store.put_later(&self.gate.context, url, response, stored.status, &entry);
     }
 
@@ -208,27 +217,35 @@ impl Passage<'_> {
     }
 }
 
-/// What the origin's answer, or its silence, does to `entry`.
-fn decide(entry: &Entry, answer: &Result<FromOrigin, Stop>) -> Refresh {
-    let status = answer.as_ref().ok().map(|answer| answer.head.status());
-    refresh(&entry.stored, status, clock::now())
+/// What the origin's answer, or its silence, does to `entry`, when it was asked about what has
+/// these validators.
+fn decide(
+    entry: &Entry,
+    asked_about: &[&Validators<'_>],
+    answer: &Result<FromOrigin, Stop>,
+) -> Refresh {
+    let said = answer.as_ref().ok().map(|answer| (answer.head.status(), answer.head.fields()));
+    refresh(&entry.stored, asked_about, said, clock::now())
 }
 
-/// Asks whether what has these fields is still good (RFC 9111 §4.3.1).
-fn put_validators(fields: &mut Edits, stored: &Head) {
-    if let Some(etag) = stored.text("etag") {
-        fields.set("if-none-match", etag);
-    }
-    if let Some(date) = stored.text("last-modified") {
-        fields.set("if-modified-since", date);
+/// Asks whether what has these validators is still good (RFC 9111 §4.3.1).
+fn put_validators(fields: &mut Edits, stored: &Validators<'_>) {
+    for (validator, condition) in
+        [("etag", "if-none-match"), ("last-modified", "if-modified-since")]
+    {
+        if let Some(value) = stored.first(validator).and_then(|value| str::from_utf8(value).ok()) {
+            fields.set(condition, value);
+        }
     }
 }
 
-/// The stored fields, those of a 304 in place of their namesakes (RFC 9111 §3.2).
-fn merge<'a>(stored: &'a Head, update: &'a Head) -> Vec<(&'a str, &'a [u8])> {
-    let stays = |name: &str| is_kept_on_update(name) || update.first(name).is_none();
+/// The stored fields, those of a 304 in place of their namesakes (RFC 9111 §3.2). A tag that is
+/// `ours` stands for the body as it is stored, and the origin's for another.
+fn merge<'a>(stored: &'a Head, update: &'a Head, ours: bool) -> Vec<(&'a str, &'a [u8])> {
+    let is_kept = |name: &str| is_kept_on_update(name) || (ours && name == "etag");
+    let stays = |name: &str| is_kept(name) || update.first(name).is_none();
     let old = stored.lines().filter(|(name, _)| stays(name));
-    old.chain(update.lines().filter(|(name, _)| !is_kept_on_update(name))).collect()
+    old.chain(update.lines().filter(|(name, _)| !is_kept(name))).collect()
 }
 
 #[cfg(test)]
@@ -239,9 +256,9 @@ mod tests {
         ResponseHead::parse(format!("200\n{lines}")).into_fields()
     }
 
-    fn merged(stored: &str, update: &str) -> Vec<String> {
+    fn merged(stored: &str, update: &str, ours: bool) -> Vec<String> {
         let (stored, update) = (head(stored), head(update));
-        let lines = merge(&stored, &update);
+        let lines = merge(&stored, &update, ours);
         lines
             .iter()
             .map(|(name, value)| format!("{name}:{}", str::from_utf8(value).unwrap()))
@@ -253,14 +270,14 @@ mod tests {
         let stored = "content-type:text/css\ncontent-length:5\nx-a:1\nx-a:2\nx-b:1";
         let update = "content-type:text/html\ncontent-length:0\nx-a:3\nx-c:1";
         assert_eq!(
-            merged(stored, update),
+            merged(stored, update, false),
             ["content-length:5", "x-b:1", "content-type:text/html", "x-a:3", "x-c:1"]
         );
     }
 
     #[test]
-    fn a_validator_that_became_weak_stays_weak() {
-        assert_eq!(merged("etag:W/\"1\"", "etag:\"1\""), ["etag:W/\"1\""]);
-        assert_eq!(merged("etag:\"1\"", "etag:\"1\""), ["etag:\"1\""]);
+    fn a_tag_of_ours_stays_and_one_of_the_origins_is_updated() {
+        assert_eq!(merged("etag:W/\"1\"", "etag:\"1\"", true), ["etag:W/\"1\""]);
+        assert_eq!(merged("etag:\"1\"", "etag:W/\"1\"", false), ["etag:W/\"1\""]);
     }
 }

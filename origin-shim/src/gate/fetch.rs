@@ -156,14 +156,23 @@ impl Fetch<'_> {
             upstream::date(response.headers_mut(), exchange.received_at);
         }
 
-        let status = answered.as_ref().ok().map(|response| response.status().as_u16());
+        let candidates = self.candidates(&known);
         let decision = known.answer().map_or(Refresh::Replace, |answer| {
-            refresh(&answer.stored, status, exchange.received_at)
+            let heads: Vec<&HeaderMap> = candidates.iter().map(|answer| &answer.head).collect();
+            let said = answered.as_ref().ok().map(|said| (said.status().as_u16(), said.headers()));
+            refresh(&answer.stored, &heads, said, exchange.received_at)
         });
         let asked = Asked { exchange, began };
         match (decision, answered, &known) {
-            (Refresh::Freshen, Ok(response), Known::ToConfirm(confirmed)) => {
-                self.freshen(confirmed, response.headers(), &asked)
+            (Refresh::Freshen { serve, also }, Ok(response), _) => {
+                for at in also {
+                    self.update(&candidates[at], response.headers(), &asked);
+                }
+                self.freshen(&candidates[serve], response.headers(), &asked)
+            }
+            (Refresh::AskAgain, Ok(_), Known::ToConfirm(stale)) => {
+                let known = Known::Fallback(Arc::clone(stale));
+                Box::pin(self.run(upstream, known, Body::empty())).await
             }
             (Refresh::ServeStale, _, Known::Fallback(stale) | Known::ToConfirm(stale)) => {
                 self.serve_stale(stale, exchange.received_at)
@@ -188,6 +197,16 @@ impl Fetch<'_> {
                 answer::problem(&Problem::must_revalidate())
             }
             (_, Err(error), _) => unanswered(error),
+        }
+    }
+
+    /// The stored answers that a 304 may be about: none unless one was to be confirmed.
+    fn candidates(&self, known: &Known) -> Vec<Arc<Answer>> {
+        match known {
+            Known::ToConfirm(chosen) => {
+                self.store().candidates(&self.key, &self.passage.parts.headers, chosen)
+            }
+            Known::Nothing | Known::Fallback(_) | Known::Part(_) => Vec::new(),
         }
     }
 
@@ -303,24 +322,32 @@ impl Fetch<'_> {
 
     /// Answers with a stored answer that upstream has confirmed, its head brought up to date.
     fn freshen(self, confirmed: &Answer, update: &HeaderMap, asked: &Asked) -> Response<Body> {
-        let (head, decision) = self.judge_again(confirmed, update, asked);
+        let (answer, decision) = self.update(confirmed, update, asked);
         let now = asked.exchange.received_at;
-        let terms = match &decision {
-            Store::Keep { stored, vary } => (*stored, vary.clone()),
-            Store::Skip(_) => (confirmed.stored, confirmed.vary.clone()),
-        };
-        let answer = confirmed.renewed(terms, head, &self.passage.parts.headers, asked.began);
         let mut response = answer::stored(self.passage, &answer, now);
         respond::age(response.headers_mut(), answer.stored.age(now));
         self.say(&mut response, 304, &decision, &asked.exchange);
+        response
+    }
+
+    /// Puts a stored answer with its head brought up to date in place of it, if it may be kept.
+    fn update(&self, known: &Answer, update: &HeaderMap, asked: &Asked) -> (Answer, Store) {
+        let (head, decision) = self.judge_again(known, update, asked);
+        let terms = match &decision {
+            Store::Keep { stored, vary } => (*stored, vary.clone()),
+            Store::Skip(_) => (known.stored, known.vary.clone()),
+        };
+        let request = &self.passage.parts.headers;
         match decision {
             Store::Keep { .. } => {
-                let answer = Answer { head: storable(answer.head), ..answer };
-                self.store().replace(self.key.clone(), confirmed, answer, now);
+                let kept = storable(head.clone());
+                let answer = known.renewed(terms.clone(), kept, request, asked.began);
+                let now = asked.exchange.received_at;
+                self.store().replace(self.key.clone(), known, answer, now);
             }
             Store::Skip(_) => self.store().remove(&self.key),
         }
-        response
+        (known.renewed(terms, head, request, asked.began), decision)
     }
 
     /// Answers with what is stored although it is stale, since upstream failed (RFC 5861 §4).

@@ -14,7 +14,8 @@
 //! ]
 //! ```
 //!
-//! A step with `origin` says that the origin is asked, one without that it is not.
+//! A step with `origin` says that the origin is asked, one with `again` that it is asked a second
+//! time for the same question, one without either that it is not.
 //! Lines may hold `<-10s>` (an HTTP-date, counted from the begin of the case), `<+60s rfc850>`
 //! and `<+60s asctime>` (in the obsolete formats), `<host>` and `<other>` (the case's own hosts),
 //! `<8000>` (so many letters) and `<long>` (one path segment longer than any target may be).
@@ -99,12 +100,18 @@ pub struct Ask {
     /// Nothing, if it is not to be asked.
     #[serde(default, deserialize_with = "lines", skip_serializing_if = "Vec::is_empty")]
     pub origin: Vec<String>,
+    /// What it answers when it is asked once more for the same question; as `origin`.
+    #[serde(default, deserialize_with = "lines", skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<String>,
     /// What this hop says of it in Cache-Status: `hit; ttl=5`, `fwd=stale; stored`, `none`.
     /// What is not named is not compared, but for `stored`.
     pub then: String,
     /// What the origin is to see; see [`crate::expectation`] for the lines.
     #[serde(default, deserialize_with = "lines", skip_serializing_if = "Vec::is_empty")]
     pub sees: Vec<String>,
+    /// What it is to see when it is asked once more.
+    #[serde(default, deserialize_with = "lines", skip_serializing_if = "Vec::is_empty")]
+    pub sees_again: Vec<String>,
     /// What the client is to get.
     #[serde(default, deserialize_with = "lines", skip_serializing_if = "Vec::is_empty")]
     pub gets: Vec<String>,

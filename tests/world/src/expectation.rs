@@ -40,10 +40,9 @@ impl Clock {
 /// Everything in which `seen` differs from what `ask` expects, a line each.
 pub fn differences(ask: &Ask, seen: &Seen, terms: &Terms, clock: Clock) -> Vec<String> {
     let mut found = Vec::new();
-    match (ask.origin.is_empty(), seen.asked.len()) {
-        (true, 0) | (false, 1) => {}
-        (true, times) => found.push(format!("the origin was asked {times} times, not to be asked")),
-        (false, times) => found.push(format!("the origin was asked {times} times, not once")),
+    let due = ask.times();
+    if seen.asked.len() != due {
+        found.push(format!("the origin was asked {} times, not {due}", seen.asked.len()));
     }
     if let Some(difference) = cache_status(&ask.then, &seen.answer.head, clock) {
         found.push(difference);
@@ -56,9 +55,10 @@ pub fn differences(ask: &Ask, seen: &Seen, terms: &Terms, clock: Clock) -> Vec<S
                 .map(|d| format!("client: {d}")),
         );
     }
-    if let Some(Request { method, target, head, body }) = seen.asked.last() {
+    for (lines, asked) in [&ask.sees, &ask.sees_again].into_iter().zip(&seen.asked) {
+        let Request { method, target, head, body } = asked;
         let first = format!("{method} {target}");
-        for line in &ask.sees {
+        for line in lines {
             found.extend(
                 line_differs(&terms.fill(line), &first, head, body, clock)
                     .map(|d| format!("origin: {d}")),

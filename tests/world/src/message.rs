@@ -136,24 +136,33 @@ impl Ask {
         Request { method: method.into(), target: target.into(), head, body }
     }
 
-    /// What the origin does; `None` if it is not to be asked.
-    pub fn script(&self, terms: &Terms) -> Option<Script> {
-        let mut lines = self.origin.iter().peekable();
-        match lines.peek()?.as_str() {
-            "unreachable" => return Some(Script::Unreachable),
-            "silent" => return Some(Script::Silent),
-            _ => {}
-        }
-        let status = match lines.peek().and_then(|line| line.parse().ok()) {
-            Some(status) => {
-                lines.next();
-                status
-            }
-            None => 200,
-        };
-        let (head, body) = read(lines, terms);
-        Some(Script::Answers(Response { status, head, body }))
+    /// What the origin does, time by time.
+    pub fn script(&self, terms: &Terms) -> Vec<Script> {
+        [&self.origin, &self.again].into_iter().filter_map(|lines| script(lines, terms)).collect()
     }
+
+    /// How many times the origin is to be asked.
+    pub fn times(&self) -> usize {
+        usize::from(!self.origin.is_empty()) + usize::from(!self.again.is_empty())
+    }
+}
+
+fn script(lines: &[String], terms: &Terms) -> Option<Script> {
+    let mut lines = lines.iter().peekable();
+    match lines.peek()?.as_str() {
+        "unreachable" => return Some(Script::Unreachable),
+        "silent" => return Some(Script::Silent),
+        _ => {}
+    }
+    let status = match lines.peek().and_then(|line| line.parse().ok()) {
+        Some(status) => {
+            lines.next();
+            status
+        }
+        None => 200,
+    };
+    let (head, body) = read(lines, terms);
+    Some(Script::Answers(Response { status, head, body }))
 }
 
 fn read<'a>(lines: impl Iterator<Item = &'a String>, terms: &Terms) -> (Head, String) {

@@ -36,7 +36,7 @@ pub(crate) struct World {
 
 /// The origin as far as one step of a script goes.
 pub(crate) struct Origin {
-    script: Option<Script>,
+    script: std::vec::IntoIter<Script>,
     asked: Vec<Request>,
 }
 
@@ -67,9 +67,10 @@ impl World {
         self.now = self.now + Duration::from_millis(millis);
     }
 
-    /// Asks the gate, behind which the origin does what `script` says.
-    pub(crate) fn ask(&mut self, request: &Request, script: Option<Script>) -> Seen {
-        let mut origin = Origin { script, asked: Vec::new() };
+    /// Asks the gate, behind which the origin does what `script` says, and is not there any more
+    /// after that.
+    pub(crate) fn ask(&mut self, request: &Request, script: Vec<Script>) -> Seen {
+        let mut origin = Origin { script: script.into_iter(), asked: Vec::new() };
         let mut answer = self.handle(request, &mut origin);
         if request.method == "HEAD" {
             answer.body.clear();
@@ -164,7 +165,7 @@ impl Origin {
     fn ask(&mut self, question: Request, now: Timestamp) -> Result<Response, Problem> {
         let is_head = question.method == "HEAD";
         self.asked.push(question);
-        match self.script.clone() {
+        match self.script.next() {
             Some(Script::Answers(mut response)) => {
                 if is_head {
                     response.body.clear();

@@ -40,6 +40,20 @@ impl Store {
         }
     }
 
+    /// All answers that a request with these fields could have chosen, `chosen` last (§4.3.4).
+    pub(crate) fn candidates(
+        &self,
+        key: &CacheKey,
+        request: &Head,
+        chosen: &Arc<Answer>,
+    ) -> Vec<Arc<Answer>> {
+        let variants = self.0.get(key).into_iter().flatten();
+        let others = variants.filter(|answer| {
+            !Arc::ptr_eq(answer, chosen) && answer.vary.signature(request) == answer.signature
+        });
+        others.chain([chosen]).cloned().collect()
+    }
+
     /// Stores an answer in place of the one that the same request fields chose.
     pub(crate) fn put(&mut self, key: CacheKey, answer: Answer) {
         let variants = self.0.entry(key).or_default();

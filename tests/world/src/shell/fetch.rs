@@ -104,12 +104,26 @@ impl Fetch<'_> {
         }
         let answered = origin.ask(question, self.passage.now);
         let now = self.passage.now;
-        let status = answered.as_ref().ok().map(|response| response.status);
-        let decision =
-            known.answer().map_or(Refresh::Replace, |answer| refresh(&answer.stored, status, now));
+        let candidates = match &known {
+            Known::ToConfirm(chosen) => {
+                store.candidates(&self.key, &self.passage.request.head, chosen)
+            }
+            _ => Vec::new(),
+        };
+        let decision = known.answer().map_or(Refresh::Replace, |answer| {
+            let heads: Vec<&Head> = candidates.iter().map(|candidate| &candidate.head).collect();
+            let said = answered.as_ref().ok().map(|response| (response.status, &response.head));
+            refresh(&answer.stored, &heads, said, now)
+        });
         match (decision, answered, &known) {
-            (Refresh::Freshen, Ok(response), Known::ToConfirm(confirmed)) => {
-                self.freshen(confirmed, &response.head, store)
+            (Refresh::Freshen { serve, also }, Ok(response), _) => {
+                for at in also {
+                    self.update(&candidates[at], &response.head, store);
+                }
+                self.freshen(&candidates[serve], &response.head, store)
+            }
+            (Refresh::AskAgain, Ok(_), Known::ToConfirm(stale)) => {
+                self.run(Known::Fallback(Arc::clone(stale)), store, origin)
             }
             (Refresh::ServeStale, _, Known::Fallback(stale) | Known::ToConfirm(stale)) => {
                 let age = stale.stored.age(now);
@@ -190,24 +204,30 @@ impl Fetch<'_> {
 
     /// Answers with a stored answer that the origin has confirmed.
     fn freshen(self, confirmed: &Answer, update: &Head, store: &mut Store) -> Response {
-        let head = merge(&confirmed.head, update);
-        let decision = self.renewed(confirmed, &head);
-        let (stored, vary) = match &decision {
-            Decision::Keep { stored, vary } => (*stored, vary.clone()),
-            Decision::Skip(_) => (confirmed.stored, confirmed.vary.clone()),
-        };
-        let answer = self.successor(confirmed, stored, vary, head);
+        let (answer, decision) = self.update(confirmed, update, store);
         let mut response = self.passage.stored(&answer);
         respond::age(&mut response.head, answer.stored.age(self.passage.now));
         self.say(&mut response, 304, &decision);
+        response
+    }
+
+    /// Puts a stored answer with its head brought up to date in place of it, if it may be kept.
+    fn update(&self, known: &Answer, update: &Head, store: &mut Store) -> (Answer, Decision) {
+        let head = merge(&known.head, update);
+        let decision = self.renewed(known, &head);
+        let (stored, vary) = match &decision {
+            Decision::Keep { stored, vary } => (*stored, vary.clone()),
+            Decision::Skip(_) => (known.stored, known.vary.clone()),
+        };
+        let answer = self.successor(known, stored, vary, head);
         match decision {
             Decision::Keep { .. } => {
-                let answer = Answer { head: storable(answer.head), ..answer };
-                store.replace(self.key, confirmed, answer);
+                let answer = Answer { head: storable(answer.head.clone()), ..answer.clone() };
+                store.replace(self.key.clone(), known, answer);
             }
             Decision::Skip(_) => store.remove(&self.key),
         }
-        response
+        (answer, decision)
     }
 
     /// The same answer under new terms, with its head brought up to date; the request that
