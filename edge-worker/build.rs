@@ -6,11 +6,12 @@
 
 use std::env;
 use std::error::Error;
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use tidegate_core::document;
+use tidegate_core::{Policy, document};
 
 fn main() -> ExitCode {
     match compile() {
@@ -33,8 +34,20 @@ fn compile() -> Result<(), Box<dyn Error>> {
     for line in reading.warnings.display(&file).to_string().lines() {
         println!("cargo::warning={line}");
     }
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("policy.json"), reading.policy.to_json())?;
+    let policy = with_page(reading.policy, &path)?;
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("policy.json"), policy.to_json())?;
     Ok(())
+}
+
+/// With the text of the page for maintenance in place of its name.
+fn with_page(policy: Policy, path: &Path) -> Result<Policy, Box<dyn Error>> {
+    let Some(page) = policy.page_file().map(|file| path.with_file_name(file)) else {
+        return Ok(policy);
+    };
+    println!("cargo::rerun-if-changed={}", page.display());
+    let bad = |why: &dyn Display| format!("{}: the page {}: {why}", path.display(), page.display());
+    let html = fs::read_to_string(&page).map_err(|error| bad(&error))?;
+    policy.with_page(html).ok_or_else(|| bad(&"longer than 64 KiB").into())
 }
 
 fn policy_path() -> Result<PathBuf, Box<dyn Error>> {

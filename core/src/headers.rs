@@ -1,6 +1,7 @@
 //! The fields of a message, whatever holds them, and one file for each field
 //! that Tidegate reads or writes.
 
+pub mod accept;
 pub mod cache_control;
 pub mod cache_groups;
 pub mod cache_status;

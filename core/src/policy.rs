@@ -6,6 +6,8 @@
 
 mod by_text;
 pub mod identify;
+pub mod maintenance;
+pub mod overrides;
 pub mod pattern;
 pub mod plan;
 mod route_table;
@@ -18,11 +20,14 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::SocketAddr;
 use core::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use maintenance::{Closed, Maintenance, Page};
+pub use overrides::Overrides;
 pub use pattern::Pattern;
 pub use plan::{Bypass, Plan};
 pub use template::Template;
@@ -47,6 +52,8 @@ pub struct Policy {
     browsers_store_nothing: Vec<bool>,
     /// For each route, at the edge and at the origin.
     terms: Vec<[Terms; 2]>,
+    /// Paths that pass in maintenance.
+    passing: RouteTable,
 }
 
 /// What a policy says: the canonical form, ready to be written as JSON.
@@ -58,6 +65,12 @@ pub struct Model {
     /// What the shim alone needs.
     #[serde(default)]
     pub shim: Shim,
+    /// Where the shim is operated from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<Admin>,
+    /// When nobody gets through.
+    #[serde(default, skip_serializing_if = "Maintenance::is_default")]
+    pub maintenance: Maintenance,
     /// How to find out who asks.
     #[serde(default)]
     pub identity: IdentityRule,
@@ -88,6 +101,23 @@ pub struct Shim {
     /// Who may name the client in forwarding fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<Network>,
+}
+
+/// Where the shim is operated from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// The address to listen on: of this machine alone, unless there is a token.
+    pub listen: SocketAddr,
+    /// The name of the variable that holds the token which every request must show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Names in the Host field besides addresses and `localhost`, in lower case, without port.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// The file that keeps overrides over a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
 }
 
 /// A block of addresses, `10.0.0.0/8`.
@@ -239,7 +269,8 @@ impl Policy {
         let browsers_store_nothing =
             model.routes.iter().map(|r| r.browser.as_ref().is_some_and(stores_nothing)).collect();
         let terms = Terms::of_all(&model.routes);
-        Ok(Self { model, table, browsers_store_nothing, terms })
+        let passing = model.maintenance.passing();
+        Ok(Self { model, table, browsers_store_nothing, terms, passing })
     }
 
     /// Reads the canonical JSON.

@@ -174,6 +174,8 @@ pub struct Problem {
     pub detail: String,
     /// Seconds to wait, for 429 and 503.
     pub retry_after: Option<u64>,
+    /// The same as a page, for a client that prefers one.
+    pub page: Option<String>,
 }
 
 impl Problem {
@@ -223,6 +225,12 @@ impl Problem {
         }
     }
 
+    /// 503 while the service is down for maintenance, in HTML where there is a `page`.
+    pub fn maintenance(detail: &str, wait: Duration, page: Option<String>) -> Self {
+        let retry_after = Some(ceil_secs(wait));
+        Self { retry_after, page, ..Self::new(503, "maintenance", detail) }
+    }
+
     /// 504 for a request that allows a stored answer alone (RFC 9111 §5.2.1.7).
     pub fn not_in_cache() -> Self {
         let detail = "The request allows only a stored answer, and none may serve.";
@@ -235,7 +243,7 @@ impl Problem {
     }
 
     fn new(status: u16, reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, reason, detail: detail.into(), retry_after: None }
+        Self { status, reason, detail: detail.into(), retry_after: None, page: None }
     }
 
     /// What the status means (RFC 9457 §3.1.3).
@@ -253,11 +261,19 @@ impl Problem {
     }
 
     /// The media type of the body.
-    pub const CONTENT_TYPE: &'static str = "application/problem+json";
+    pub const fn content_type(&self) -> &'static str {
+        match self.page {
+            Some(_) => "text/html; charset=utf-8",
+            None => "application/problem+json",
+        }
+    }
 
-    /// The body: the members of RFC 9457, and for those who do not know it `error` and
-    /// `retryAfter` (R7).
+    /// The body: the page, or else the members of RFC 9457, and for those who do not know it
+    /// `error` and `retryAfter` (R7).
     pub fn body(&self) -> String {
+        if let Some(page) = &self.page {
+            return page.clone();
+        }
         let mut body = format!(
             r#"{{"type":"about:blank","title":{title},"status":{status},"detail":{detail},"error":{title}"#,
             title = serde_json::Value::from(self.title()),
@@ -274,7 +290,7 @@ impl Problem {
 
     /// The fields of such an answer, but for those of the limit.
     pub fn fields(&self, fields: &mut impl FieldsMut, tier: Tier) {
-        fields.set("content-type", Self::CONTENT_TYPE);
+        fields.set_static("content-type", self.content_type());
         fields.set("cache-control", "no-store");
         if self.status == 401 {
             let challenge =

@@ -72,6 +72,7 @@ impl Gate {
         }
         let mut passage = Passage::new(self, request, &head, &address).await;
 
+        passage.maintain()?;
         passage.admit().await?;
         passage.object()?;
         let Ok(rule) = passage.plan.cache else {

@@ -22,7 +22,7 @@ use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::http_types::Edits;
 use tidegate_core::key::QueryRule;
 use tidegate_core::partial::Selection;
-use tidegate_core::policy::Bypass;
+use tidegate_core::policy::{Bypass, Closed};
 use tidegate_core::rate::Limit;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
@@ -70,6 +70,8 @@ struct Passage<'a> {
     parts: &'a Parts,
     plan: Plan<'a>,
     visitor: &'a Visitor,
+    /// Maintenance keeps it from the origin.
+    closed: Option<Closed<'a>>,
 }
 
 impl Shared {
@@ -125,7 +127,14 @@ impl Gate {
         let now = clock::now();
         let visitor = Visitor::identify(policy, tokens, peer, &parts.headers, now).await;
         let plan = policy.plan(Tier::Origin, &asked);
-        let passage = Passage { in_force, asked: &asked, parts: &parts, plan, visitor: &visitor };
+        let closed = policy.maintenance(&asked, Some(visitor.ip), now);
+        let passage =
+            Passage { in_force, asked: &asked, parts: &parts, plan, visitor: &visitor, closed };
+        if let Some(closed) = closed.filter(|closed| !closed.serves_cached()) {
+            let mut response = answer::closed(&passage, closed, now);
+            respond::headers(response.headers_mut(), passage.plan.headers());
+            return response;
+        }
 
         let verdict = self.admit(&passage);
         let refused = match &verdict {
@@ -186,7 +195,7 @@ impl Gate {
             Reuse::ServeStale { answer, age, staleness, refresh } => {
                 let ttl = Ttl::stale(staleness);
                 let response = answer::from_store(passage, &answer, age, ttl, None, now);
-                if refresh {
+                if refresh && passage.closed.is_none() {
                     self.refresh_in_background(passage, key, answer);
                 }
                 response

@@ -23,14 +23,45 @@ pub enum PolicyError {
         /// What is wrong with it.
         report: Report,
     },
+    /// The page for maintenance that it names cannot be taken.
+    Page {
+        /// The policy file.
+        path: PathBuf,
+        /// The line that names the page.
+        line: usize,
+        /// The page's file.
+        page: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
 }
 
 /// Reads the policy at `path`, with its warnings and the places of its values.
 pub fn read(path: &Path) -> Result<Reading, PolicyError> {
     let source = std::fs::read_to_string(path)
         .map_err(|error| PolicyError::Unreadable { path: path.into(), error })?;
-    document::read_closely(&source, &|name| std::env::var(name).ok())
-        .map_err(|report| PolicyError::Wrong { path: path.into(), report })
+    let reading = document::read_closely(&source, &|name| std::env::var(name).ok())
+        .map_err(|report| PolicyError::Wrong { path: path.into(), report })?;
+    match reading.policy.page_file().map(|file| path.with_file_name(file)) {
+        Some(page) => with_page(reading, path, page),
+        None => Ok(reading),
+    }
+}
+
+/// With the text of the page for maintenance in place of its name.
+fn with_page(reading: Reading, path: &Path, page: PathBuf) -> Result<Reading, PolicyError> {
+    let place = reading.places.get("maintenance.page.file");
+    let error = |error| PolicyError::Page {
+        path: path.into(),
+        line: place.map_or(1, |place| place.line),
+        page: page.clone(),
+        error,
+    };
+    let html = std::fs::read_to_string(&page).map_err(error)?;
+    let too_long = || error(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 64 KiB"));
+    let Reading { policy, warnings, places } = reading;
+    let policy = policy.with_page(html).ok_or_else(too_long)?;
+    Ok(Reading { policy, warnings, places })
 }
 
 impl fmt::Display for PolicyError {
@@ -40,6 +71,13 @@ impl fmt::Display for PolicyError {
                 f,
                 "{}: {error}\n= hint: name the policy file with --policy, or run in its folder",
                 path.display()
+            ),
+            Self::Page { path, line, page, error } => write!(
+                f,
+                "{}:{line}: the page {}: {error}\n= hint: name a file of at most 64 KiB beside \
+                 the policy, or leave `page` out",
+                path.display(),
+                page.display()
             ),
             Self::Wrong { path, report } => {
                 write!(f, "{}", report.display(&path.display().to_string()))

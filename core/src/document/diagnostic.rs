@@ -27,6 +27,9 @@ pub struct Report {
     diagnostics: Vec<Diagnostic>,
 }
 
+/// So many characters of a line are shown at most, around the place.
+const SHOWN: usize = 240;
+
 /// A place in a file, counted from 1 as editors do; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -96,9 +99,12 @@ impl Report {
         diagnostic: &Diagnostic,
     ) -> fmt::Result {
         let Place { line, column } = self.place(diagnostic);
-        let text = self.source.lines().nth(line - 1).unwrap_or_default();
+        let whole = self.source.lines().nth(line - 1).unwrap_or_default();
+        let skipped = (column - 1).saturating_sub(SHOWN / 2);
+        let text: String = whole.chars().skip(skipped).take(SHOWN).collect();
+        let indent = column - 1 - skipped;
         let marked = self.source.get(diagnostic.span.clone()).unwrap_or_default();
-        let room = text.chars().count().saturating_sub(column - 1).max(1);
+        let room = text.chars().count().saturating_sub(indent).max(1);
         let width = marked.lines().next().unwrap_or_default().chars().count().clamp(1, room);
         write!(f, "{file}:{line}:{column}: ")?;
         if let Some(lint) = diagnostic.lint {
@@ -106,7 +112,7 @@ impl Report {
         }
         writeln!(f, "{}", diagnostic.message)?;
         writeln!(f, "{line:>5} | {text}")?;
-        writeln!(f, "      | {:indent$}{:^<width$}", "", "", indent = column - 1)?;
+        writeln!(f, "      | {:indent$}{:^<width$}", "", "",)?;
         writeln!(f, "      = hint: {}\n", diagnostic.hint)
     }
 }

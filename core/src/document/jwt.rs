@@ -1,17 +1,15 @@
 //! `[identity.jwt]`: which tokens name the user.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
-
-use toml::Spanned;
-use toml::de::DeValue;
 
 use super::declare::{section, words};
 use super::decode::{Context, Decode, FromText, Located};
 use super::fields::FieldName;
 use super::resolve::claims;
+use super::secret::SecretName;
 use super::sections::RouteSection;
 use super::shape::Shape;
 use super::values::Ttl;
@@ -79,10 +77,6 @@ section! {
         optional y: String,
     }
 }
-
-/// The name of a variable that holds a secret, written `${NAME}`.
-#[derive(Clone, Debug)]
-pub(super) struct SecretName(String);
 
 words!(Algorithm, "algorithm", {
     "HS256" => Self::Hs256,
@@ -234,36 +228,11 @@ impl FromText for TokenSource {
     }
 }
 
-impl Decode for SecretName {
-    fn shape() -> Shape {
-        Shape::Text("the name of a variable, as `${NAME}`")
-    }
-
-    /// The one value that is not filled in from the environment here: the policy carries the
-    /// name, also into the worker, and each tier looks its own value up when it starts. What is
-    /// no name may be a secret, and is not repeated.
-    fn decode(value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Self> {
-        let name = value.get_ref().as_str().and_then(|text| {
-            let name = text.strip_prefix("${")?.strip_suffix('}')?;
-            let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-            (!name.is_empty() && name.bytes().all(fits)).then(|| Self(name.to_string()))
-        });
-        if name.is_none() {
-            context.hide(value.span());
-            context.report(
-                value.span(),
-                "a secret stands in the environment, not in the policy",
-                "write `secret = \"${JWT_SECRET}\"`, with no default, and set that variable",
-            );
-        }
-        name
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::read;
     use super::*;
+    use alloc::string::ToString;
 
     const KEYS: &str = r#"keys = [{ kid = "a", alg = "HS256", secret = "${JWT_SECRET}" }]"#;
 

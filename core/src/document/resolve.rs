@@ -12,11 +12,12 @@ use super::caching::{CacheSection, CacheTable, KeySection, ModeWord};
 use super::decode::{Context, Located, Named};
 use super::sections::{Document, LimitSection, RouteSection, UpstreamSection, ZoneSection};
 use super::values::{Ttl, TtlClasses, check_name};
-use super::{jwt, spelling, twins};
+use super::{jwt, operation, spelling, twins};
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::units;
 use crate::policy::{
-    IdentityRule, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier, Upstream, Zone,
+    IdentityRule, Maintenance, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier,
+    Upstream, Zone,
 };
 use crate::rate::{Algorithm, KeyPart, Limit};
 use crate::rule::{CacheRule, ClientDirectives, Mode};
@@ -53,6 +54,11 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
     let model = Model {
         schema: SCHEMA,
         shim,
+        admin: document.admin.map(|section| operation::admin(section, context)),
+        maintenance: match document.maintenance {
+            Some(section) => operation::maintenance(section, context),
+            None => Maintenance::default(),
+        },
         upstreams: upstreams(document.upstreams, context),
         limits: limits(document.limits, context),
         zones: zones(document.zones, context),

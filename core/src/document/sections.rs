@@ -11,6 +11,7 @@ use super::declare::section;
 use super::decode::{Context, Decode, Each, Located, Named};
 use super::fields::{AnswerFields, FieldName};
 use super::jwt::JwtSection;
+use super::operation::{AdminSection, MaintenanceSection};
 use super::values::{Address, Bytes, Count, HostName, Name, Rate, Ttl, TtlClasses};
 use crate::policy::{Network, Pattern, Template};
 use crate::rate::{Algorithm, KeyPart};
@@ -28,6 +29,10 @@ section! {
         default ttl: TtlClasses,
         /// What the shim alone needs.
         optional shim: ShimSection,
+        /// Where a running shim is operated from.
+        optional admin: Located<AdminSection>,
+        /// When nobody gets through.
+        optional maintenance: MaintenanceSection,
         /// How to find out who asks.
         optional identity: IdentitySection,
         /// Groups of servers, by the names that routes use.

@@ -171,6 +171,7 @@ impl Passage<'_> {
     }
 
     async fn fetch(&self, fields: &Edits) -> Result<FromOrigin, Stop> {
+        self.stay_here()?;
         let url = self.gate.origin.url(self.asked.target);
         let question = platform::forward(self.request, &url, fields.as_str())
             .map_err(|_| Stop::Broken("unsendable-request"))?;

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use tidegate_core::policy::Closed;
 use tidegate_core::policy::identify::Identified;
 use tidegate_core::rate::Limit;
 use tidegate_core::respond::Problem;
@@ -13,10 +14,10 @@ use tidegate_core::{
 use worker::web_sys;
 
 use super::{Gate, Refusal, Stop};
-use crate::admission;
 use crate::head::{Head, RequestHead};
 use crate::tokens;
 use crate::url::Url;
+use crate::{admission, clock};
 
 /// The limit that leaves the client the least, and its verdict.
 pub(crate) type Allowance = (&'static Limit, Admission);
@@ -86,6 +87,23 @@ impl<'a> Passage<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The end of a request that maintenance keeps out, unless what is stored may serve.
+    pub(super) fn maintain(&self) -> Result<(), Stop> {
+        self.stay_out(|closed| !closed.serves_cached())
+    }
+
+    /// The end of a request that would go to the origin while maintenance keeps it out.
+    pub(super) fn stay_here(&self) -> Result<(), Stop> {
+        self.stay_out(|_| true)
+    }
+
+    fn stay_out(&self, applies: impl FnOnce(&Closed<'_>) -> bool) -> Result<(), Stop> {
+        let now = clock::now();
+        let closed = self.gate.policy.maintenance(&self.asked, self.client().ip, now);
+        let end = |closed: Closed<'_>| Err(self.refuse(closed.problem(&self.asked, now)));
+        closed.filter(applies).map_or(Ok(()), end)
     }
 
     /// The end of a request whose token the policy will not have, once it is counted.

@@ -10,6 +10,7 @@ use tidegate_core::forward;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
 use tidegate_core::http_types::Edits;
 use tidegate_core::partial::{self, Selection};
+use tidegate_core::policy::Closed;
 use tidegate_core::respond::Problem;
 use tidegate_core::{Method, Stored, Tier, Timestamp, respond};
 
@@ -154,6 +155,11 @@ pub(super) fn problem(problem: &Problem) -> Response<Body> {
     *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or_default();
     problem.fields(response.headers_mut(), Tier::Origin);
     response
+}
+
+/// The answer to who is kept out by maintenance.
+pub(super) fn closed(passage: &Passage<'_>, closed: Closed<'_>, now: Timestamp) -> Response<Body> {
+    problem(&closed.problem(passage.asked, now))
 }
 
 /// The answer to a health check: this process is alive.

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::headers::no_vary_search::NoVarySearch;
 use tidegate_core::invalidate::{Resource, Tag, invalidated};
+use tidegate_core::policy::Closed;
 use tidegate_core::refresh::refresh;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, STALE_IF_ERROR};
@@ -43,6 +44,9 @@ pub(super) struct Fetch<'a> {
 impl Gate {
     /// Passes a request on untouched by the cache.
     pub(super) async fn bypass(&self, passage: &Passage<'_>, body: Incoming) -> Response<Body> {
+        if let Some(closed) = passage.closed {
+            return answer::closed(passage, closed, clock::now());
+        }
         let Some(upstream) = passage.in_force.upstream_of(&passage.plan) else {
             return no_route(passage);
         };
@@ -115,7 +119,7 @@ impl Gate {
         let (host, target) = read_target(parts, SCHEME).ok()?;
         let asked = Request::read(Method::Get, SCHEME, &host, &target, &parts.headers);
         let plan = in_force.policy.plan(Tier::Origin, &asked);
-        let passage = Passage { in_force, asked: &asked, parts, plan, visitor };
+        let passage = Passage { in_force, asked: &asked, parts, plan, visitor, closed: None };
         let (rule, why) = (plan.cache.ok()?, ForwardReason::Stale);
         let fetch = Fetch { passage: &passage, rule, key, why };
         Some(fetch.run(&self.upstream, Known::to_confirm(stale), Body::empty()).await)
@@ -130,6 +134,9 @@ impl Fetch<'_> {
         known: Known,
         body: Body,
     ) -> Response<Body> {
+        if let Some(closed) = self.passage.closed {
+            return self.run_without_origin(&known, closed);
+        }
         let Some(servers) = self.passage.in_force.upstream_of(&self.passage.plan) else {
             return no_route(self.passage);
         };
@@ -207,6 +214,17 @@ impl Fetch<'_> {
                 self.store().candidates(&self.key, &self.passage.parts.headers, chosen)
             }
             Known::Nothing | Known::Fallback(_) | Known::Part(_) => Vec::new(),
+        }
+    }
+
+    /// Answers in maintenance with what is stored, if it may serve when the origin fails.
+    fn run_without_origin(self, known: &Known, closed: Closed<'_>) -> Response<Body> {
+        let now = clock::now();
+        let may_serve =
+            |stale: &&Arc<Answer>| refresh(&stale.stored, None, now) == Refresh::ServeStale;
+        match known.answer().filter(may_serve) {
+            Some(stale) => self.serve_stale(stale, now),
+            None => answer::closed(self.passage, closed, now),
         }
     }
 
