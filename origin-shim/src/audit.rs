@@ -17,23 +17,30 @@ pub enum Who {
     Peer(SocketAddr),
     /// Whoever sent this process the signal SIGHUP.
     Hangup,
+    /// Nobody: the process starts, with what another left.
+    Start,
     /// Nobody: a time has come that was set before.
     Clock,
 }
 
-/// Writes down a change.
-pub fn record(who: &Who, action: &str, before: &Value, after: &Value) {
-    write(json!({ "who": who.to_string(), "action": action, "before": before, "after": after }));
+/// Writes down a change of `subject`, where the action has one.
+pub fn record(who: &Who, action: &str, subject: &str, before: &Value, after: &Value) {
+    write(who, action, subject, json!({ "before": before, "after": after }));
 }
 
 /// Writes down a change that was asked for and not made, and why.
-pub fn refused(who: &Who, action: &str, stays: &Value, why: &str) {
-    write(json!({ "who": who.to_string(), "action": action, "stays": stays, "refused": why }));
+pub fn refused(who: &Who, action: &str, subject: &str, stays: &Value, why: &str) {
+    write(who, action, subject, json!({ "stays": stays, "refused": why }));
 }
 
-fn write(mut entry: Value) {
+fn write(who: &Who, action: &str, subject: &str, mut entry: Value) {
     entry["log"] = json!("audit");
     entry["time"] = json!(Rfc3339(clock::now()).to_string());
+    entry["who"] = json!(who.to_string());
+    entry["action"] = json!(action);
+    if !subject.is_empty() {
+        entry["subject"] = json!(subject);
+    }
     eprintln!("{entry}");
 }
 
@@ -42,6 +49,7 @@ impl fmt::Display for Who {
         match self {
             Self::Peer(peer) => peer.fmt(f),
             Self::Hangup => f.write_str("SIGHUP"),
+            Self::Start => f.write_str("start"),
             Self::Clock => f.write_str("clock"),
         }
     }

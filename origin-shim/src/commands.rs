@@ -2,8 +2,13 @@
 
 pub(crate) mod check;
 pub(crate) mod explain;
+pub(crate) mod limits;
+pub(crate) mod maintenance;
+mod operate;
+pub(crate) mod reload;
 pub(crate) mod schema;
 pub(crate) mod serve;
+pub(crate) mod status;
 
 use std::error::Error;
 use std::path::PathBuf;

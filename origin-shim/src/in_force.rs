@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tidegate_core::policy::{IdentityRule, Upstream};
-use tidegate_core::{Plan, Policy};
+use tidegate_core::policy::{IdentityRule, Overrides, Upstream};
+use tidegate_core::{Plan, Policy, Timestamp};
 
 use crate::tokens::Tokens;
 use crate::zones::Zones;
@@ -12,7 +12,9 @@ use crate::zones::Zones;
 /// force when it began.
 #[derive(Debug)]
 pub struct InForce {
-    /// The policy.
+    /// The policy as its file says it.
+    pub file: Arc<Policy>,
+    /// The policy that requests go by: the file's, with the overrides of its time.
     pub policy: Policy,
     /// Whose tokens are.
     pub tokens: Arc<Tokens>,
@@ -22,14 +24,26 @@ pub struct InForce {
 
 impl InForce {
     /// The begin: nothing is stored yet.
-    pub fn new(policy: Policy, tokens: Tokens) -> Self {
-        Self { answers: Zones::new(&policy), tokens: Arc::new(tokens), policy }
+    pub fn new(file: Policy, tokens: Tokens) -> Self {
+        let (answers, policy) = (Zones::new(&file), file.clone());
+        Self { file: Arc::new(file), policy, tokens: Arc::new(tokens), answers }
     }
 
-    /// What follows when `policy` comes into force: what is stored stays where its zone does,
-    /// and `tokens` are those of [`Self::tokens_for`], or others.
-    pub fn succeed(&self, policy: Policy, tokens: Arc<Tokens>) -> Self {
-        Self { answers: self.answers.succeed(&policy), tokens, policy }
+    /// What follows when the file is another: what is stored stays where its zone does, and
+    /// `tokens` are those of [`Self::tokens_for`], or others.
+    pub fn with_file(&self, file: Policy, tokens: Arc<Tokens>) -> Self {
+        let (answers, policy) = (self.answers.succeed(&file), file.clone());
+        Self { file: Arc::new(file), policy, tokens, answers }
+    }
+
+    /// What follows when overrides are others.
+    pub fn with_overrides(&self, overrides: &Overrides, now: Timestamp) -> Self {
+        Self {
+            file: Arc::clone(&self.file),
+            policy: self.file.with(overrides, now),
+            tokens: Arc::clone(&self.tokens),
+            answers: self.answers.succeed(&self.file),
+        }
     }
 
     /// The checks of tokens, if `rule` wants the same: they know keys and good tokens.

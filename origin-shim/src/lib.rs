@@ -4,18 +4,19 @@
 //! clock, and the places where answers and limiter states live. [`gate`] is the loop of one
 //! request, in the same order as the worker's at the edge.
 
+pub mod admin;
 pub mod alike;
 pub mod answer_store;
 pub mod audit;
 pub mod body;
 pub mod clock;
+pub mod control;
 pub mod gate;
 pub mod in_force;
 pub mod invalidations;
 pub mod limiter;
 pub mod multipart;
 pub mod policy_file;
-pub mod reload;
 pub mod server;
 pub mod tokens;
 pub mod upstream;

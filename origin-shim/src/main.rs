@@ -23,6 +23,14 @@ enum Command {
     Check(commands::check::Arguments),
     /// Say what the policy does with a request, and why
     Explain(commands::explain::Arguments),
+    /// Say what a running shim is at
+    Status(commands::status::Arguments),
+    /// Make a running shim read its policy again
+    Reload(commands::reload::Arguments),
+    /// Show the limits of a running shim, and override them
+    Limits(commands::limits::Arguments),
+    /// Switch maintenance of a running shim on and off
+    Maintenance(commands::maintenance::Arguments),
     /// Print the JSON Schema of policy files, for editors
     Schema(commands::schema::Arguments),
 }
@@ -32,6 +40,10 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
+        Command::Status(arguments) => commands::status::run(&arguments),
+        Command::Reload(arguments) => commands::reload::run(&arguments),
+        Command::Limits(arguments) => commands::limits::run(&arguments),
+        Command::Maintenance(arguments) => commands::maintenance::run(&arguments),
         Command::Schema(arguments) => commands::schema::run(&arguments),
     };
     match outcome {

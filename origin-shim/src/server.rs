@@ -17,9 +17,10 @@ use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::admin::AdminListener;
 use crate::audit::Who;
+use crate::control::Control;
 use crate::gate::{Gate, Shared};
-use crate::reload::Control;
 use crate::tokens::FetchError;
 
 /// A client must send a whole request head within this time.
@@ -53,8 +54,13 @@ impl Server {
 
     /// Serves until SIGTERM or SIGINT, then finishes what runs; a second signal, or 30 s,
     /// ends it at once. SIGHUP makes it read the policy again. `ready` is called once signals
-    /// are heeded.
-    pub fn run(self, control: &Control, ready: impl FnOnce()) -> io::Result<()> {
+    /// are heeded; `admin` answers from then on.
+    pub fn run(
+        self,
+        control: &Arc<Control>,
+        admin: Option<AdminListener>,
+        ready: impl FnOnce(),
+    ) -> io::Result<()> {
         let main = runtime()?;
         // tokio takes signals within a runtime alone.
         let signals = main.block_on(async { Signals::new() })?;
@@ -76,6 +82,8 @@ impl Server {
                 () = stop_signal(&mut interrupt, &mut terminate) => {}
                 () = reload_on_hangup(&mut hangup, control) => {}
                 () = control.keep_tokens_fresh(complain) => {}
+                () = control.end_overrides() => {}
+                () = operate(admin, control) => {}
             }
             // All threads hold a receiver, so this reaches them.
             let _ = stop.send(true);
@@ -171,6 +179,17 @@ async fn stop_signal(interrupt: &mut Signal, terminate: &mut Signal) {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+}
+
+/// Lets a running shim be operated, for ever.
+#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
+async fn operate(admin: Option<AdminListener>, control: &Arc<Control>) {
+    if let Some(admin) = admin
+        && let Err(error) = admin.serve(Arc::clone(control)).await
+    {
+        eprintln!("tidegate: the admin listener ends: {error}");
+    }
+    std::future::pending().await
 }
 
 /// Reads the policy again at every SIGHUP, and says what came of it.

@@ -78,6 +78,29 @@ impl Shim {
         Self { address, process }
     }
 
+    /// A client of its admin listener. Ask once: it is said once.
+    ///
+    /// # Panics
+    /// If its policy has none.
+    #[track_caller]
+    #[must_use]
+    pub fn admin(&mut self) -> Client {
+        let line = self.process.next_line();
+        let address = line.strip_prefix("tidegate: admin listener on http://");
+        Client::of(address.and_then(|a| a.parse().ok()).unwrap_or_else(|| panic!("{line:?}")))
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Panics
+    /// If it does not, or says that something went wrong.
+    #[track_caller]
+    pub fn stop(self) {
+        self.process.interrupt();
+        let ended = self.process.ended();
+        assert!(ended.status.success(), "{ended:?}");
+    }
+
     /// Makes it read its policy again by SIGHUP, and returns what it says to that: the line of
     /// the audit log.
     ///
@@ -148,6 +171,40 @@ pub fn check(policy: &PolicyFile) -> Ended {
 #[must_use]
 pub fn check_with(policy: &PolicyFile, arguments: &[&str]) -> Ended {
     Process::start(command("check", policy).args(arguments)).ended()
+}
+
+/// A command that operates the shim whose admin listener is at `admin`.
+#[track_caller]
+#[must_use]
+pub fn operate(policy: &PolicyFile, admin: Client, arguments: &[&str]) -> Ended {
+    operate_with(policy, admin, arguments, &[])
+}
+
+/// The same with variables in the environment.
+#[track_caller]
+#[must_use]
+pub fn operate_with(
+    policy: &PolicyFile,
+    admin: Client,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Ended {
+    let mut command = operating(policy, arguments);
+    command.arg("--admin").arg(format!("http://{}", admin.server()));
+    Process::start(command.envs(environment.iter().copied())).ended()
+}
+
+/// The same for the shim that the policy speaks of.
+#[track_caller]
+#[must_use]
+pub fn operate_by_policy(policy: &PolicyFile, arguments: &[&str]) -> Ended {
+    Process::start(&mut operating(policy, arguments)).ended()
+}
+
+fn operating(policy: &PolicyFile, arguments: &[&str]) -> Command {
+    let mut command = Command::new(process::tidegate());
+    command.env_clear().args(arguments).arg("--policy").arg(policy.path());
+    command
 }
 
 /// `tidegate explain` with these arguments.

@@ -36,6 +36,12 @@ impl Client {
         Self { server, source: Ipv4Addr::LOCALHOST.into() }
     }
 
+    /// The address that it asks.
+    #[must_use]
+    pub const fn server(self) -> SocketAddr {
+        self.server
+    }
+
     /// The same client at the loopback address 127.0.0.`last`. Linux has all of
     /// them; on macOS each needs `sudo ifconfig lo0 alias 127.0.0.2` first.
     #[must_use]

@@ -74,7 +74,7 @@ impl Policy {
     /// Ask this before the limits: what is kept out is not counted. Unless
     /// [`Closed::serves_cached`], answer at once with [`Closed::problem`]. Where it does, go on
     /// as ever, but never to the origin: a stored answer serves, fresh or within its stale
-    /// windows ([`crate::refresh::refresh`] with no status says whether it may where
+    /// windows ([`crate::reuse::serves_on_error`] says whether it may where
     /// [`crate::reuse::reuse`] would ask the origin), nothing is refreshed, and all else is
     /// answered with the problem. On a tier where overrides come from elsewhere, ask the policy
     /// that [`Policy::with`] makes.

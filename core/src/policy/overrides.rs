@@ -88,6 +88,11 @@ impl Overrides {
 
     /// Writes the JSON: the same overrides always give the same bytes.
     pub fn to_json(&self) -> String {
+        self.to_value().to_string()
+    }
+
+    /// The JSON.
+    pub fn to_value(&self) -> Value {
         let mut all = Map::new();
         if !self.limits.is_empty() {
             let limits = self.limits.iter().map(|(name, limit)| (name.clone(), limit.to_value()));
@@ -96,7 +101,7 @@ impl Overrides {
         if let Some(maintenance) = &self.maintenance {
             all.insert("maintenance".into(), maintenance.to_value());
         }
-        Value::Object(all).to_string()
+        Value::Object(all)
     }
 
     /// Whether nothing stands in place of anything.

@@ -7,9 +7,11 @@ use std::thread;
 
 use clap::Args;
 use tidegate_core::Policy;
+use tidegate_origin::admin::AdminListener;
+use tidegate_origin::clock;
+use tidegate_origin::control::{Control, Start};
 use tidegate_origin::gate::Shared;
 use tidegate_origin::in_force::InForce;
-use tidegate_origin::reload::{Control, Start};
 use tidegate_origin::server::Server;
 use tidegate_origin::tokens::Tokens;
 
@@ -45,10 +47,23 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         policy: arguments.policy.policy.clone(),
         listen: policy.model().shim.listen.clone(),
         listen_is_given: arguments.listen.is_some(),
+        admin: policy.model().admin.clone(),
+        at: clock::now(),
     };
-    let control = Control::new(Arc::new(Shared::new(InForce::new(policy, tokens))), start);
+    let environment = |name: &str| std::env::var(name).ok();
+    let admin = policy.model().admin.as_ref();
+    let admin = admin.map(|admin| AdminListener::bind(admin, &environment)).transpose();
+    let admin = admin.map_err(|error| format!("tidegate: {error}"))?;
+    let shared = Arc::new(Shared::new(InForce::new(policy, tokens)));
+    let control = Control::new(shared, start).map_err(|error| format!("tidegate: {error}"))?;
     let address = server.address();
-    server.run(&control, || println!("tidegate: listening on http://{address}"))?;
+    let operated_at = admin.as_ref().map(AdminListener::address);
+    server.run(&Arc::new(control), admin, || {
+        println!("tidegate: listening on http://{address}");
+        if let Some(address) = operated_at {
+            println!("tidegate: admin listener on http://{address}");
+        }
+    })?;
     Ok(())
 }
 

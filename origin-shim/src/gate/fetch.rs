@@ -13,7 +13,7 @@ use tidegate_core::invalidate::{Resource, Tag, invalidated};
 use tidegate_core::policy::Closed;
 use tidegate_core::refresh::refresh;
 use tidegate_core::respond::Problem;
-use tidegate_core::reuse::{ForwardReason, STALE_IF_ERROR};
+use tidegate_core::reuse::{ForwardReason, STALE_IF_ERROR, serves_on_error};
 use tidegate_core::store::{renew, store};
 use tidegate_core::{
     CacheKey, CacheRule, Exchange, Method, Refresh, Request, Response as Answered, Store, Tier,
@@ -220,8 +220,7 @@ impl Fetch<'_> {
     /// Answers in maintenance with what is stored, if it may serve when the origin fails.
     fn run_without_origin(self, known: &Known, closed: Closed<'_>) -> Response<Body> {
         let now = clock::now();
-        let may_serve =
-            |stale: &&Arc<Answer>| refresh(&stale.stored, None, now) == Refresh::ServeStale;
+        let may_serve = |stale: &&Arc<Answer>| serves_on_error(&stale.stored, now);
         match known.answer().filter(may_serve) {
             Some(stale) => self.serve_stale(stale, now),
             None => answer::closed(self.passage, closed, now),

@@ -1,0 +1,112 @@
+//! `/limits`
+
+use serde_json::{Value, json};
+use tidegate_core::Policy;
+use tidegate_core::policy::Overrides;
+use tidegate_core::policy::overrides::{LimitOverride, Objection, rate_text};
+use tidegate_core::policy::units::DurationText;
+use tidegate_core::rate::{Algorithm, Limit};
+
+use super::answer::{Answer, Problem};
+use super::body;
+use crate::audit::Who;
+use crate::clock;
+use crate::control::Control;
+
+/// Every limit.
+pub(super) fn list(control: &Control) -> Value {
+    let in_force = control.shared().in_force();
+    let limits = in_force.policy.model().limits.iter();
+    let limits: Vec<Value> = limits.map(|limit| describe(control, limit)).collect();
+    json!({ "limits": limits })
+}
+
+/// One limit.
+pub(super) fn show(control: &Control, name: &str) -> Answer {
+    let in_force = control.shared().in_force();
+    let limit = known(&in_force.policy, name)?;
+    Ok(json!({ "limit": describe(control, limit) }))
+}
+
+/// Overrides it.
+pub(super) async fn set(control: &Control, who: &Who, name: &str, body: String) -> Answer {
+    let now = clock::now();
+    known(&control.shared().in_force().policy, name)?;
+    let body = body::with_end(body, now)?;
+    let said = LimitOverride::from_json(&body).map_err(|bad| Problem::objections(&bad))?;
+    body::check_end(said.until, now).map_err(|bad| Problem::objections(&[bad]))?;
+    change(control, who, name, |overrides, policy| {
+        if let Some(objection) = said.objection(name, policy) {
+            return Err(objection);
+        }
+        overrides.limits.insert(name.into(), said);
+        Ok(())
+    })
+    .await
+}
+
+/// Lets the policy's word count again.
+pub(super) async fn reset(control: &Control, who: &Who, name: &str) -> Answer {
+    known(&control.shared().in_force().policy, name)?;
+    change(control, who, name, |overrides, _| {
+        overrides.limits.remove(name);
+        Ok(())
+    })
+    .await
+}
+
+async fn change(
+    control: &Control,
+    who: &Who,
+    name: &str,
+    change: impl FnOnce(&mut Overrides, &Policy) -> Result<(), Objection>,
+) -> Answer {
+    let seen = |overrides: &Overrides| match overrides.limits.get(name) {
+        Some(said) => said.to_value(),
+        None => Value::Null,
+    };
+    let kept = control.change(who, ("limit", name), seen, change).await;
+    let kept = kept.map_err(|bad| Problem::objections(&[bad]))?;
+    let in_force = control.shared().in_force();
+    let limit = known(&in_force.policy, name)?;
+    let has_override = control.said().overrides.limits.contains_key(name);
+    Ok(json!({ "limit": describe(control, limit), "kept": kept.explain(has_override) }))
+}
+
+/// The limit of this name.
+fn known<'p>(policy: &'p Policy, name: &str) -> Result<&'p Limit, Problem> {
+    let limits = &policy.model().limits;
+    limits.iter().find(|limit| limit.name == name).ok_or_else(|| {
+        let known: Vec<&str> = limits.iter().map(|limit| &*limit.name).collect();
+        let hint = format!("known are {}", known.join(", "));
+        Problem::unknown(format!("No limit is named `{name}`."), &hint)
+    })
+}
+
+/// What is in force, and what the file says where that is something else.
+fn describe(control: &Control, limit: &Limit) -> Value {
+    let mut described = words(limit);
+    if let Some(said) = control.said().overrides.limits.get(&limit.name) {
+        described["override"] = said.to_value();
+        let in_force = control.shared().in_force();
+        let by_file = in_force.file.model().limits.iter().find(|other| other.name == limit.name);
+        described["policy"] = by_file.map_or(Value::Null, words);
+    }
+    described
+}
+
+/// A limit in the words of the policy.
+fn words(limit: &Limit) -> Value {
+    let mut words = json!({
+        "name": limit.name,
+        "limit": rate_text(limit.quota, limit.window),
+        "algorithm": limit.algorithm,
+    });
+    if limit.algorithm == Algorithm::Gcra {
+        words["burst"] = json!(limit.burst);
+    }
+    if let Some(block) = limit.block {
+        words["block"] = json!(DurationText(block).to_string());
+    }
+    words
+}

@@ -1,0 +1,69 @@
+//! Which request is for what.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+
+use super::answer::{Answer, Problem, respond};
+use super::guard::Guard;
+use super::{body, limits, maintenance, reload, status};
+use crate::audit::Who;
+use crate::control::Control;
+
+/// Answers one request that came from `peer`.
+pub(super) async fn answer(
+    guard: &Guard,
+    control: &Control,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let answer = match guard.check(&parts) {
+        Err(problem) => Err(problem),
+        Ok(()) => match body::read(body).await {
+            Err(problem) => Err(problem),
+            Ok(body) => {
+                let who = Who::Peer(peer);
+                route(control, &who, parts.method.as_str(), parts.uri.path(), body).await
+            }
+        },
+    };
+    respond(answer)
+}
+
+async fn route(control: &Control, who: &Who, method: &str, path: &str, body: String) -> Answer {
+    let Some(segments) = segments(path) else {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "The path is no UTF-8.", ""));
+    };
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let method = if method == "HEAD" { "GET" } else { method };
+    match (method, &*segments) {
+        ("GET", ["status"]) => Ok(status::show(control)),
+        ("POST", ["reload"]) => reload::reload(control, who).await,
+        ("GET", ["limits"]) => Ok(limits::list(control)),
+        ("GET", ["limits", name]) => limits::show(control, name),
+        ("PUT", ["limits", name]) => limits::set(control, who, name, body).await,
+        ("DELETE", ["limits", name]) => limits::reset(control, who, name).await,
+        ("GET", ["maintenance"]) => Ok(maintenance::show(control)),
+        ("PUT", ["maintenance"]) => maintenance::set(control, who, body).await,
+        ("DELETE", ["maintenance"]) => maintenance::end(control, who).await,
+        (_, ["status" | "limits"]) => Err(Problem::method("GET, HEAD")),
+        (_, ["reload"]) => Err(Problem::method("POST")),
+        (_, ["limits", _] | ["maintenance"]) => Err(Problem::method("GET, HEAD, PUT, DELETE")),
+        _ => Err(Problem::unknown(
+            "There is no such page of the admin listener.",
+            "known are /status, /reload, /limits, /limits/NAME and /maintenance",
+        )),
+    }
+}
+
+/// The segments of a path, decoded; `None` if that is no text.
+fn segments(path: &str) -> Option<Vec<String>> {
+    let path = path.strip_prefix('/')?;
+    let decode = |segment| percent_decode_str(segment).decode_utf8().ok().map(String::from);
+    path.split('/').map(decode).collect()
+}

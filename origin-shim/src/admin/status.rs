@@ -1,0 +1,28 @@
+//! `GET /status`
+
+use serde_json::{Value, json};
+use tidegate_core::time::rfc3339::Rfc3339;
+
+use super::maintenance;
+use crate::clock;
+use crate::control::Control;
+
+/// What runs, since when, and under which policy.
+pub(super) fn show(control: &Control) -> Value {
+    let (start, said, now) = (control.start(), control.said(), clock::now());
+    let in_force = control.shared().in_force();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "tier": "origin",
+        "started": Rfc3339(start.at).to_string(),
+        "uptime": now.since(start.at).as_secs(),
+        "policy": {
+            "file": start.policy.display().to_string(),
+            "hash": in_force.file.hash(),
+            "read": Rfc3339(said.read_at).to_string(),
+        },
+        "maintenance": maintenance::state(control),
+        "overrides": said.overrides.to_value(),
+        "overrides_survive_restart": control.has_state_file(),
+    })
+}

@@ -1,0 +1,339 @@
+//! Changes what is in force while requests go on: the policy file is read again, limits are
+//! overridden, maintenance is switched.
+
+mod state_file;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidegate_core::policy::overrides::Objection;
+use tidegate_core::policy::{Admin, Overrides};
+use tidegate_core::{Policy, Timestamp};
+use tokio::sync::{Mutex, watch};
+
+pub use state_file::StateError;
+
+use crate::audit::{self, Who};
+use crate::clock;
+use crate::gate::Shared;
+use crate::in_force::InForce;
+use crate::policy_file::{self, PolicyError};
+use crate::tokens::{BadSecret, FetchError, Tokens};
+
+/// Whoever changes what is in force does it through this.
+#[derive(Debug)]
+pub struct Control {
+    shared: Arc<Shared>,
+    start: Start,
+    /// Held by who makes a change.
+    turn: Mutex<()>,
+    said: RwLock<Said>,
+    changed: watch::Sender<()>,
+}
+
+/// How the process was started.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The policy file.
+    pub policy: PathBuf,
+    /// Where the policy says to listen.
+    pub listen: Option<String>,
+    /// The command line says where to listen, whatever the policy does.
+    pub listen_is_given: bool,
+    /// Where the policy says that it is operated from.
+    pub admin: Option<Admin>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What was said at run time.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The overrides.
+    pub overrides: Overrides,
+    /// When the policy file was read.
+    pub read_at: Timestamp,
+}
+
+/// What a reload has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reloaded {
+    /// The hash of the policy that was in force.
+    pub before: String,
+    /// The hash of the one that is.
+    pub after: String,
+    /// What the new policy says that is probably not meant; empty if nothing.
+    pub warnings: String,
+    /// What of it needs a restart, and which overrides fit no more.
+    pub notes: Vec<String>,
+}
+
+/// Why a policy does not come into force; the one that is stays.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// The file is wrong, or not there.
+    Policy(PolicyError),
+    /// Secrets that it names are no use.
+    Secrets(Vec<BadSecret>),
+    /// Its key set does not come, and without it every user would be a stranger.
+    Keys(FetchError),
+}
+
+/// How a change at run time went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// A restart will not forget it.
+    InFile,
+    /// A restart will forget it: the policy names no file to keep it in.
+    InMemory,
+    /// A restart will forget it: the file cannot be written, for this reason.
+    NotInFile(String),
+}
+
+impl Control {
+    /// Control of what `shared` has in force, with the overrides that the last process left.
+    pub fn new(shared: Arc<Shared>, start: Start) -> Result<Self, StateError> {
+        let mut overrides = match state_path(&start) {
+            Some(path) => state_file::read(&path)?,
+            None => Overrides::default(),
+        };
+        overrides.drop_ended(start.at);
+        let in_force = shared.in_force();
+        for misfit in overrides.drop_misfits(&in_force.file) {
+            audit::refused(&Who::Start, "keep", "", &json!(null), &misfit.to_string());
+        }
+        shared.put_in_force(in_force.with_overrides(&overrides, start.at));
+        let said = RwLock::new(Said { overrides, read_at: start.at });
+        let changed = watch::Sender::default();
+        Ok(Self { shared, start, turn: Mutex::default(), said, changed })
+    }
+
+    /// What all threads share.
+    pub const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// How the process was started.
+    pub const fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// Whether a restart leaves overrides as they are.
+    pub fn has_state_file(&self) -> bool {
+        state_path(&self.start).is_some()
+    }
+
+    /// What was said at run time so far.
+    pub fn said(&self) -> Said {
+        self.said.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the policy file again and puts it in force, unless something is wrong with it.
+    /// Requests that have begun keep the policy that they began with; what is stored and
+    /// counted stays, and so do connections, the keys of tokens and overrides.
+    pub async fn reload(&self, who: &Who) -> Result<Reloaded, ReloadError> {
+        let _turn = self.turn.lock().await;
+        let before = self.shared.in_force();
+        let old = before.file.hash();
+        match self.read_again(&before).await {
+            Ok((next, warnings)) => {
+                let after = next.file.hash();
+                let mut notes = self.start.differences(&next.file);
+                let mut overrides = self.said().overrides;
+                let misfits = overrides.drop_misfits(&next.file);
+                notes.extend(misfits.iter().map(|misfit| format!("dropped an override: {misfit}")));
+                self.put_in_force(next, overrides, Some(clock::now()));
+                audit::record(who, "reload", "", &json!(old), &json!(after));
+                Ok(Reloaded { before: old, after, warnings, notes })
+            }
+            Err(error) => {
+                audit::refused(who, "reload", "", &json!(old), &error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// Changes overrides by `change`, which gets those of now and the policy file's word, and
+    /// says what of them is `seen` in the audit log.
+    pub async fn change(
+        &self,
+        who: &Who,
+        (action, subject): (&str, &str),
+        seen: impl Fn(&Overrides) -> Value,
+        change: impl FnOnce(&mut Overrides, &Policy) -> Result<(), Objection>,
+    ) -> Result<Kept, Objection> {
+        let _turn = self.turn.lock().await;
+        let in_force = self.shared.in_force();
+        let mut overrides = self.said().overrides;
+        let before = seen(&overrides);
+        if let Err(objection) = change(&mut overrides, &in_force.file) {
+            audit::refused(who, action, subject, &before, &objection.to_string());
+            return Err(objection);
+        }
+        let after = seen(&overrides);
+        let kept =
+            self.put_in_force(in_force.with_overrides(&overrides, clock::now()), overrides, None);
+        audit::record(who, action, subject, &before, &after);
+        Ok(kept)
+    }
+
+    /// Takes overrides back when their time is up, for ever.
+    pub async fn end_overrides(&self) {
+        /// A clock that is set moves ends, too.
+        const LONGEST: Duration = Duration::from_secs(60);
+        let mut changes = self.changed.subscribe();
+        loop {
+            let end = self.said().overrides.next_end();
+            let pause = end.map_or(LONGEST, |end| end.since(clock::now()).min(LONGEST));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = changes.changed() => continue,
+            }
+            if end.is_some_and(|end| end <= clock::now()) {
+                let drop_ended = |overrides: &mut Overrides, _: &Policy| {
+                    overrides.drop_ended(clock::now());
+                    Ok(())
+                };
+                let seen = |overrides: &Overrides| overrides.to_value();
+                // Nothing is objected to there.
+                let _ = self.change(&Who::Clock, ("overrides", ""), seen, drop_ended).await;
+            }
+        }
+    }
+
+    /// Asks for the key set of the policy in force in its interval, for ever.
+    pub async fn keep_tokens_fresh(&self, complain: impl Fn(&FetchError)) {
+        let mut changes = self.changed.subscribe();
+        loop {
+            let tokens = Arc::clone(&self.shared.in_force().tokens);
+            let stay = || Arc::ptr_eq(&tokens, &self.shared.in_force().tokens);
+            let others = async {
+                // Who sends changes is `self`, so it does not end before.
+                while changes.changed().await.is_ok() && stay() {}
+            };
+            tokio::select! {
+                () = tokens.keep_fresh(&complain) => {}
+                () = others => {}
+            }
+        }
+    }
+
+    async fn read_again(&self, before: &InForce) -> Result<(InForce, String), ReloadError> {
+        let reading = policy_file::read(&self.start.policy).map_err(ReloadError::Policy)?;
+        let file = self.start.policy.display().to_string();
+        let warnings = reading.warnings.display(&file).to_string();
+        let policy = reading.policy;
+        let tokens = match before.tokens_for(&policy.model().identity) {
+            Some(tokens) => tokens,
+            None => tokens(&policy).await?,
+        };
+        Ok((before.with_file(policy, tokens), warnings))
+    }
+
+    /// Puts what was made of the file in force, with these overrides.
+    fn put_in_force(
+        &self,
+        next: InForce,
+        overrides: Overrides,
+        read_at: Option<Timestamp>,
+    ) -> Kept {
+        self.shared.put_in_force(next.with_overrides(&overrides, clock::now()));
+        let kept = match state_path(&self.start).map(|path| state_file::write(&path, &overrides)) {
+            None => Kept::InMemory,
+            Some(Ok(())) => Kept::InFile,
+            Some(Err(error)) => Kept::NotInFile(error.to_string()),
+        };
+        let mut said = self.said.write().unwrap_or_else(PoisonError::into_inner);
+        said.overrides = overrides;
+        said.read_at = read_at.unwrap_or(said.read_at);
+        drop(said);
+        self.changed.send_replace(());
+        kept
+    }
+}
+
+impl Kept {
+    /// A sentence for whoever made the change; none where there is nothing to keep, and
+    /// nothing left of what was kept.
+    pub fn explain(&self, has_override: bool) -> String {
+        match self {
+            Self::InFile if has_override => "A restart keeps this.".into(),
+            Self::InMemory if has_override => {
+                "A restart forgets this: name a file in `[admin] state` to keep it.".into()
+            }
+            Self::InFile | Self::InMemory => String::new(),
+            Self::NotInFile(error) => {
+                format!(
+                    "A restart does not know of this: the file of `[admin] state` cannot be written: {error}."
+                )
+            }
+        }
+    }
+}
+
+impl Start {
+    /// What `policy` says that this process cannot follow.
+    fn differences(&self, policy: &Policy) -> Vec<String> {
+        let mut notes = Vec::new();
+        let model = policy.model();
+        if !self.listen_is_given && model.shim.listen != self.listen {
+            notes.push("`[shim] listen` has changed, which needs a restart".into());
+        }
+        if model.admin != self.admin {
+            notes.push("`[admin]` has changed, which needs a restart".into());
+        }
+        notes
+    }
+}
+
+/// The file that keeps overrides, beside the policy file unless it is absolute.
+fn state_path(start: &Start) -> Option<PathBuf> {
+    let name = start.admin.as_ref()?.state.as_ref()?;
+    let folder = start.policy.parent().map(PathBuf::from).unwrap_or_default();
+    Some(folder.join(name))
+}
+
+/// The checks of tokens by `policy`, with all the keys that they need.
+async fn tokens(policy: &Policy) -> Result<Arc<Tokens>, ReloadError> {
+    let tokens = Tokens::new(&policy.model().identity, &|name| std::env::var(name).ok());
+    if !tokens.bad_secrets().is_empty() {
+        return Err(ReloadError::Secrets(tokens.bad_secrets().to_vec()));
+    }
+    tokens.refresh().await.map_err(ReloadError::Keys)?;
+    Ok(Arc::new(tokens))
+}
+
+impl fmt::Display for Reloaded {
+    /// Lines for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.warnings)?;
+        match self.before == self.after {
+            true => writeln!(f, "tidegate: the policy is the same ({})", self.after)?,
+            false => writeln!(f, "tidegate: policy {} in place of {}", self.after, self.before)?,
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "tidegate: {note}"))
+    }
+}
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(error) => error.fmt(f),
+            Self::Secrets(bad) => {
+                let mut lines = bad.iter();
+                lines.try_for_each(|bad| writeln!(f, "{bad}"))
+            }
+            Self::Keys(error) => write!(
+                f,
+                "{error}, and without its keys every user would be a stranger\n= hint: see that \
+                 the URL of `jwks` answers, then reload again"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ReloadError {}
