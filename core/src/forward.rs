@@ -24,7 +24,7 @@ pub fn is_hop_by_hop(name: &str) -> bool {
 
 /// The names that the Connection lines of a message declare to be hop-by-hop, as they stand.
 pub fn connection_options(fields: &(impl Fields + ?Sized)) -> impl Iterator<Item = &[u8]> {
-    fields.lines_of("connection").flat_map(list::members)
+    fields.lines_of("connection").flat_map(list::tokens)
 }
 
 /// Whether a client's field could make an upstream answer for another URL, host or method

@@ -103,6 +103,6 @@ impl<'a> Response<'a> {
 
 /// Age (RFC 9111 §5.1): of a list the first member, if it is a delta-seconds.
 fn age(value: &[u8]) -> Option<u32> {
-    let first = crate::headers::list::members(value).next()?;
+    let first = crate::headers::list::tokens(value).next()?;
     crate::headers::cache_control::delta_seconds(first)
 }

@@ -15,8 +15,11 @@ fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     data.split(|byte| *byte == b'\n')
 }
 
-/// Seconds never exceed 2^31, and a line more never lifts a prohibition.
+/// Seconds never exceed 2^31, a line more never lifts a prohibition, and what stands before one
+/// never hides it.
 pub fn cache_control(data: &[u8]) {
+    let line = [data, b", no-store"].concat();
+    assert!(ResponseDirectives::parse([line.as_slice()].into_iter()).no_store);
     let all = ResponseDirectives::parse(lines(data));
     let seconds = [all.max_age, all.s_maxage, all.stale_while_revalidate, all.stale_if_error];
     assert!(seconds.into_iter().flatten().all(|seconds| seconds <= DELTA_SECONDS_MAX));

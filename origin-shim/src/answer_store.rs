@@ -204,11 +204,7 @@ impl Answer {
     }
 
     fn suits(&self, request: &HeaderMap) -> bool {
-        match &self.vary {
-            Vary::Nothing => true,
-            Vary::Anything => false,
-            vary @ Vary::Fields(_) => vary.signature(request) == self.signature,
-        }
+        self.vary.suits(&self.signature, request)
     }
 
     fn is_replaced_by(&self, other: &Self) -> bool {

@@ -57,7 +57,7 @@ impl Visitor {
 fn client_ip(trusted: &[Network], peer: IpAddr, fields: &HeaderMap) -> IpAddr {
     let mut client = peer;
     let lines: Vec<&[u8]> = fields.lines_of("x-forwarded-for").collect();
-    let mut entries: Vec<&[u8]> = lines.into_iter().flat_map(list::members).collect();
+    let mut entries: Vec<&[u8]> = lines.into_iter().flat_map(list::tokens).collect();
     while is_trusted(trusted, client) {
         let entry = entries.pop().and_then(|entry| std::str::from_utf8(entry).ok()?.parse().ok());
         let Some(before) = entry else { break };
@@ -89,6 +89,7 @@ mod tests {
         assert_eq!(seen("10.0.0.1", &["1.1.1.1, 203.0.113.7"]), "203.0.113.7");
         assert_eq!(seen("10.0.0.1", &["1.1.1.1, 203.0.113.7, 10.9.9.9"]), "203.0.113.7");
         assert_eq!(seen("10.0.0.1", &["1.1.1.1", "203.0.113.7"]), "203.0.113.7");
+        assert_eq!(seen("10.0.0.1", &["\"1.1.1.1, 203.0.113.7"]), "203.0.113.7", "no hiding place");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! No test: a number taken on a busy machine proves nothing, and a person reads it best.
 
+use std::ffi::OsString;
+
 use anyhow::Result;
-use clap::Args;
 
 use crate::run;
 use crate::workspace::Workspace;
@@ -12,31 +13,19 @@ use crate::workspace::Workspace;
 #[derive(clap::Subcommand)]
 pub(crate) enum Bench {
     /// The core's decisions, against their budgets and beside a peer
-    Core(Core),
-}
-
-/// How to measure the core.
-#[derive(Args)]
-pub(crate) struct Core {
-    /// Write JSON
-    #[arg(long)]
-    json: bool,
-    /// Measure for a second or two: enough to see that it runs, too short to judge by
-    #[arg(long)]
-    quick: bool,
-    /// Measure only what has this in its name, and judge nothing; for a profiler
-    #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
+    #[command(disable_help_flag = true)]
+    Core {
+        /// For the bench, which says by `--help` what there is
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
+    },
 }
 
 /// Runs one bench; an error if a budget does not hold.
 pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
-    let Bench::Core(Core { json, quick, only }) = bench;
+    let Bench::Core { options } = bench;
     let mut command = run::cargo(workspace);
     command.args(["run", "--release", "--package", "tidegate-bench", "--bin", "bench-core", "--"]);
-    command.args(json.then_some("--json")).args(quick.then_some("--quick"));
-    if let Some(text) = only {
-        command.args(["--only", text]);
-    }
+    command.args(options);
     run::visibly(command)
 }

@@ -2,7 +2,8 @@
 //!
 //! Names compare without case. Arguments may be tokens or quoted strings (§5.2: a
 //! recipient ought to accept both). One bad directive never voids the rest, and a
-//! doubtful one is read in its more careful sense.
+//! doubtful one is read in its more careful sense: what forbids counts with whatever stands
+//! around its name (`no-store"`, `private =x`), what allows as the grammar has it alone.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -66,9 +67,32 @@ impl ResponseDirectives {
 
     /// Reads one more line.
     pub fn read_line(&mut self, line: &[u8]) {
-        for member in list::members(line) {
+        for member in list::directives(line) {
             self.present = true;
-            self.read(Directive::split(member));
+            match Directive::split(member) {
+                Ok(directive) => self.read(directive),
+                Err(name) => self.read_doubtful(name),
+            }
+        }
+    }
+
+    /// Reads a directive of which only the name is to be made out: what it forbids counts, and
+    /// not what it allows, as `must-revalidate` and `s-maxage` do to share (§3.5).
+    fn read_doubtful(&mut self, name: &[u8]) {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        match name.len() {
+            7 if is("private") => self.private = true,
+            7 if is("max-age") => first(&mut self.max_age, None),
+            8 if is("no-store") => self.no_store = true,
+            8 if is("no-cache") => self.no_cache = true,
+            8 if is("s-maxage") => {
+                first(&mut self.max_age, None);
+                self.proxy_revalidate = true;
+            }
+            12 if is("no-transform") => self.no_transform = true,
+            15 if is("must-revalidate") => self.proxy_revalidate = true,
+            16 if is("proxy-revalidate") => self.proxy_revalidate = true,
+            _ => {}
         }
     }
 
@@ -152,9 +176,12 @@ impl MaxStale {
 impl RequestDirectives {
     /// Reads one line of Cache-Control.
     pub fn read_line(&mut self, line: &[u8]) {
-        for member in list::members(line) {
+        for member in list::directives(line) {
             self.present = true;
-            let Directive { name, argument } = Directive::split(member);
+            let Directive { name, argument } = match Directive::split(member) {
+                Ok(directive) => directive,
+                Err(name) => Directive { name, argument: Some(b"") },
+            };
             let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
             match name.len() {
                 7 if is("max-age") => first(&mut self.max_age, argument),
@@ -171,7 +198,7 @@ impl RequestDirectives {
     /// Takes a line of Pragma into account, which counts only where there is no
     /// Cache-Control (RFC 9111 §5.4); call it after all lines of that.
     pub fn read_pragma(&mut self, line: &[u8]) {
-        let no_cache = || list::members(line).any(|m| m.eq_ignore_ascii_case(b"no-cache"));
+        let no_cache = || list::directives(line).any(|m| m.eq_ignore_ascii_case(b"no-cache"));
         if !self.present && no_cache() {
             self.no_cache = true;
         }
@@ -185,12 +212,19 @@ struct Directive<'a> {
 }
 
 impl<'a> Directive<'a> {
-    fn split(member: &'a [u8]) -> Self {
-        match member.iter().position(|b| *b == b'=') {
-            Some(at) => {
-                Self { name: &member[..at], argument: Some(list::unquote(&member[at + 1..])) }
+    /// The parts of a directive; of one that does not begin with its name, or whose name ends
+    /// otherwise than with the directive or `=`, the first word.
+    fn split(member: &'a [u8]) -> Result<Self, &'a [u8]> {
+        let is_name = |byte: &u8| list::is_token_byte(*byte);
+        match member.iter().position(|byte| !is_name(byte)) {
+            None => Ok(Self { name: member, argument: None }),
+            Some(at) if at > 0 && member[at] == b'=' => {
+                let argument = Some(list::unquote(&member[at + 1..]));
+                Ok(Self { name: &member[..at], argument })
             }
-            None => Self { name: member, argument: None },
+            Some(_) => {
+                Err(member.split(|byte| !is_name(byte)).find(|w| !w.is_empty()).unwrap_or(b""))
+            }
         }
     }
 }
@@ -217,7 +251,7 @@ fn max_stale(argument: Option<&[u8]>) -> Option<MaxStale> {
 fn restrict(argument: Option<&[u8]>, whole: &mut bool, fields: &mut Vec<Box<str>>) {
     let names = argument.unwrap_or_default();
     let before = fields.len();
-    for name in list::members(names) {
+    for name in list::tokens(names) {
         if !name.iter().copied().all(list::is_token_byte) {
             *whole = true;
             return;
@@ -313,6 +347,46 @@ mod tests {
     #[test]
     fn a_directive_inside_a_quoted_string_is_none() {
         assert!(!response(r#"ext="no-store, private""#).no_store);
+    }
+
+    #[test]
+    fn a_quote_that_does_not_quote_hides_nothing() {
+        for value in [
+            r#"max-age=60, x", no-store"#,
+            r#"max-age=60, x="a, no-store"#,
+            r#"max-age=60, x="a\", no-store"#,
+            r#"max-age=60, x="a"b", no-store"#,
+            r#"max-age=60, x", no-store, y""#,
+            r#"max-age=60, no-store""#,
+            r#"max-age=60, "no-store"#,
+            "max-age=60, no-store;",
+            "max-age=60, no-store x",
+            "max-age=60, no-store =",
+        ] {
+            let directives = response(value);
+            assert!(directives.no_store, "{value}");
+            assert_eq!(directives.max_age, Some(60), "{value}");
+            assert!(request(value).no_store, "{value}");
+        }
+    }
+
+    #[test]
+    fn of_what_is_malformed_only_what_forbids_counts() {
+        for value in ["public\"", "public x", "\"public", "immutable;", "stale-if-error =9"] {
+            let expected = ResponseDirectives { present: true, ..Default::default() };
+            assert_eq!(response(value), expected, "{value}");
+        }
+        for value in ["max-age =60", "\"max-age=60", "max-age\"=60"] {
+            assert_eq!(response(value).max_age, Some(0), "{value}");
+        }
+        for value in ["private =x", "private=\"x, no-store", "private\""] {
+            assert!(response(value).private, "{value}");
+        }
+        for value in ["must-revalidate\"", "s-maxage =60"] {
+            let directives = response(value);
+            assert!(directives.forbids_stale() && !directives.allows_sharing(), "{value}");
+        }
+        assert!(!response("x no-store").no_store, "another directive");
     }
 
     #[test]

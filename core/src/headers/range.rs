@@ -32,7 +32,7 @@ impl ByteRange {
             return None;
         }
         let ranges: Vec<Self> =
-            list::members(set).take(RANGES_MAX + 1).map(Self::parse).collect::<Option<_>>()?;
+            list::tokens(set).take(RANGES_MAX + 1).map(Self::parse).collect::<Option<_>>()?;
         (1..=RANGES_MAX).contains(&ranges.len()).then_some(ranges)
     }
 

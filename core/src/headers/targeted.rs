@@ -48,7 +48,7 @@ impl TargetedField {
 /// `;device` and then is for that device alone, and `max-age=N+M` allows M seconds of stale.
 fn surrogate(lines: &[&[u8]], device: &str) -> ResponseDirectives {
     let mut directives = ResponseDirectives::default();
-    for member in lines.iter().flat_map(|line| list::members(line)) {
+    for member in lines.iter().flat_map(|line| list::directives(line)) {
         let (directive, target) = match member.iter().position(|b| *b == b';') {
             Some(at) => (&member[..at], Some(member[at + 1..].trim_ascii())),
             None => (member, None),

@@ -1,9 +1,10 @@
 //! Vary (RFC 9110 §12.5.5) and the secondary key it makes (RFC 9111 §4.1).
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+
+use arrayvec::ArrayVec;
 
 use super::{Fields, list};
 
@@ -30,7 +31,7 @@ impl Vary {
     /// since nobody can tell what it was meant to depend on.
     pub fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut names: Vec<Box<str>> = Vec::new();
-        for member in lines.flat_map(list::members) {
+        for member in lines.flat_map(list::tokens) {
             if member == b"*" || !member.iter().copied().all(list::is_token_byte) {
                 return Self::Anything;
             }
@@ -56,23 +57,42 @@ impl Vary {
     ///
     /// White space around list members and the split into lines do not count (§4.1
     /// allows both to be normalised); an absent field differs from an empty one.
-    pub fn signature(&self, request: &impl Fields) -> VariantSignature {
+    pub fn signature(&self, request: &(impl Fields + ?Sized)) -> VariantSignature {
         let mut bytes = Vec::new();
-        for name in self.names() {
-            put(&mut bytes, name.as_bytes());
-            let present = request.first(name).is_some();
-            bytes.push(u8::from(present));
-            let members = request.lines_of(name).flat_map(list::members);
-            let members: Vec<Cow<'_, [u8]>> = match is_weighted(name) {
-                true => by_weight(members),
-                false => members.map(Cow::Borrowed).collect(),
-            };
-            bytes.extend_from_slice(&(members.len() as u32).to_be_bytes());
-            for member in members {
-                put(&mut bytes, &member);
-            }
-        }
+        self.spell(request, &mut |part: &[u8]| {
+            bytes.extend_from_slice(part);
+            true
+        });
         VariantSignature(bytes.into())
+    }
+
+    /// Whether a stored answer suits `request`, of which another with this `signature` chose it.
+    /// Allocates nothing, unless a field has more than [`WEIGHTED_MAX`] members with weights.
+    pub fn suits(&self, signature: &VariantSignature, request: &(impl Fields + ?Sized)) -> bool {
+        let mut rest = &*signature.0;
+        let is_next = &mut |part: &[u8]| {
+            let behind = rest.strip_prefix(part);
+            rest = behind.unwrap_or(rest);
+            behind.is_some()
+        };
+        *self != Self::Anything && self.spell(request, is_next) && rest.is_empty()
+    }
+
+    /// Hands the signature of `request` on piece by piece, until `take` says that it is enough;
+    /// whether it never did.
+    fn spell<F: Fields + ?Sized>(&self, request: &F, take: &mut impl FnMut(&[u8]) -> bool) -> bool {
+        self.names().iter().all(|name| {
+            let members = || request.lines_of(name).flat_map(list::members);
+            let present = request.first(name).is_some();
+            if !(spell_part(name.as_bytes(), take) && take(&[u8::from(present)])) {
+                return false;
+            }
+            if is_weighted(name) {
+                return spell_by_weight(members(), take);
+            }
+            let count = members().count() as u32;
+            take(&count.to_be_bytes()) && members().all(|member| spell_part(member, take))
+        })
     }
 }
 
@@ -89,27 +109,63 @@ fn is_weighted(name: &str) -> bool {
     matches!(name, "accept-charset" | "accept-encoding" | "accept-language")
 }
 
+/// Members with weights that are put into order without an allocation.
+pub const WEIGHTED_MAX: usize = 16;
+
+/// A member of a list with weights.
+#[derive(Clone, Copy)]
+struct Weighted<'a> {
+    text: &'a [u8],
+    /// In thousandths; none where the member is malformed, and stays as it is.
+    weight: Option<u16>,
+}
+
+impl<'a> Weighted<'a> {
+    fn read(member: &'a [u8]) -> Self {
+        let (range, parameter) = match member.iter().position(|b| *b == b';') {
+            Some(at) => (member[..at].trim_ascii(), member[at + 1..].trim_ascii()),
+            None => (member, &b"q=1"[..]),
+        };
+        match weight(parameter) {
+            Some(weight) => Self { text: range, weight: Some(weight) },
+            None => Self { text: member, weight: None },
+        }
+    }
+
+    fn len(self) -> usize {
+        self.text.len() + if self.weight.is_some() { 3 } else { 0 }
+    }
+
+    /// One spelling for all that mean the same.
+    fn bytes(self) -> impl Iterator<Item = u8> {
+        let folds = self.weight.is_some();
+        let fold = move |byte: &u8| if folds { byte.to_ascii_lowercase() } else { *byte };
+        let behind = self.weight.map(|weight| [b';', (weight >> 8) as u8, weight as u8]);
+        self.text.iter().map(fold).chain(behind.into_iter().flatten())
+    }
+}
+
 /// The members with their weights spelt alike and in one order: what §4.1 calls normalising
 /// in a way that is known to have identical semantics.
-fn by_weight<'a>(members: impl Iterator<Item = &'a [u8]>) -> Vec<Cow<'a, [u8]>> {
-    let mut members: Vec<Cow<'_, [u8]>> = members
-        .map(|member| {
-            let (range, parameter) = match member.iter().position(|b| *b == b';') {
-                Some(at) => (member[..at].trim_ascii(), member[at + 1..].trim_ascii()),
-                None => (member, &b"q=1"[..]),
-            };
-            let mut normal = range.to_ascii_lowercase();
-            match weight(parameter) {
-                Some(weight) => {
-                    normal.extend_from_slice(&[b';', (weight >> 8) as u8, weight as u8])
-                }
-                None => return Cow::Borrowed(member),
-            }
-            Cow::Owned(normal)
+fn spell_by_weight<'a>(
+    mut members: impl Iterator<Item = &'a [u8]>,
+    take: &mut impl FnMut(&[u8]) -> bool,
+) -> bool {
+    let mut few: ArrayVec<Weighted<'_>, WEIGHTED_MAX> =
+        members.by_ref().take(WEIGHTED_MAX).map(Weighted::read).collect();
+    let mut many: Vec<Weighted<'_>> = members.map(Weighted::read).collect();
+    let sorted = match many.is_empty() {
+        true => few.as_mut_slice(),
+        false => {
+            many.extend_from_slice(&few);
+            many.as_mut_slice()
+        }
+    };
+    sorted.sort_unstable_by(|one, other| one.bytes().cmp(other.bytes()));
+    take(&(sorted.len() as u32).to_be_bytes())
+        && sorted.iter().all(|member| {
+            take(&(member.len() as u32).to_be_bytes()) && member.bytes().all(|byte| take(&[byte]))
         })
-        .collect();
-    members.sort_unstable();
-    members
 }
 
 /// `q=0.5` in thousandths; `None` for what is no weight.
@@ -128,10 +184,9 @@ fn weight(parameter: &[u8]) -> Option<u16> {
     Some(u16::from(whole - b'0') * 1000 + fraction).filter(|weight| *weight <= 1000)
 }
 
-/// Appends `part` behind its length, so that parts cannot run into each other.
-fn put(bytes: &mut Vec<u8>, part: &[u8]) {
-    bytes.extend_from_slice(&(part.len() as u32).to_be_bytes());
-    bytes.extend_from_slice(part);
+/// Hands `part` on behind its length, so that parts cannot run into each other.
+fn spell_part(part: &[u8], take: &mut impl FnMut(&[u8]) -> bool) -> bool {
+    take(&(part.len() as u32).to_be_bytes()) && take(part)
 }
 
 #[cfg(test)]
@@ -175,6 +230,24 @@ mod tests {
         for other in ["en;q=0.9, de", "en", "en, de, fr", "en, de;q=x"] {
             assert_ne!(signature("en, de"), signature(other), "{other}");
         }
+    }
+
+    #[test]
+    fn more_members_than_fit_are_ordered_all_the_same() {
+        let vary = vary(&["accept-language"]);
+        let up: Vec<String> = (10..60).map(|n| alloc::format!("l{n}")).collect();
+        let down: Vec<String> = up.iter().rev().cloned().collect();
+        let (up, down) = (up.join(","), down.join(", ").to_ascii_uppercase());
+        let signature = vary.signature(&[("accept-language", up)]);
+        assert_eq!(signature, vary.signature(&[("accept-language", &down)]));
+        assert!(vary.suits(&signature, &[("accept-language", &down)]));
+    }
+
+    #[test]
+    fn nothing_suits_what_depends_on_anything() {
+        let fields = [("accept", "a")];
+        assert!(Vary::Nothing.suits(&Vary::Nothing.signature(&fields), &fields));
+        assert!(!Vary::Anything.suits(&Vary::Anything.signature(&fields), &fields));
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl<'p> Plan<'p> {
         answer: &(impl Fields + ?Sized),
     ) -> Vec<Tag> {
         let route = self.route.map_or(&[][..], |route| &route.tags);
-        let named = answer.lines_of("cache-tag").flat_map(list::members);
+        let named = answer.lines_of("cache-tag").flat_map(list::tokens);
         let named = named.filter_map(|tag| core::str::from_utf8(tag).ok()).map(Tag::named);
         let groups = cache_groups::groups(answer).into_iter();
         self.fill(route, request, who)

@@ -41,7 +41,7 @@ proptest! {
         let _ = ContentRange::parse(&value);
         let _ = structured::dictionary(&value);
         let _ = structured::list(&value);
-        let _ = list::members(&value).map(list::unquote).count();
+        let _ = list::members(&value).chain(list::directives(&value)).map(list::unquote).count();
         for name in NAMES {
             let fields = [(*name, value.as_slice())];
             let _ = Response::read(Tier::Edge, status, &fields[..], now);

@@ -46,6 +46,17 @@ proptest! {
     }
 
     #[test]
+    fn no_store_counts_whatever_malformed_stands_around_it(
+        rule in any_rule(""),
+        before in "[a-z\"\\\\;= ,\t]{0,24}", it in any_case("no-store"),
+        junk in "([;= ][a-z;= ]{0,4})?", behind in "[a-z\\\\;= ,\t]{0,24}",
+    ) {
+        // No quote stands behind it, so none of those before encloses it.
+        let value = format!("{before},{it}{junk},{behind}");
+        prop_assert!(!is_kept(&rule, &vec![], 200, &vec![line("cache-control", &value)]), "{value}");
+    }
+
+    #[test]
     fn no_store_is_kept_where_the_rule_takes_the_risk(value in among(any_case("no-store"))) {
         let rule = crate::asked::rule("override", 60_000, "ignore", r#","unsafe_ignore":["no-store"]"#);
         prop_assert!(is_kept(&rule, &vec![], 200, &vec![line("cache-control", &value)]));

@@ -40,6 +40,20 @@ proptest! {
     }
 
     #[test]
+    fn what_suits_is_what_has_the_same_signature(
+        name in select(&["accept", "accept-language", "x-a"][..]),
+        one in "[aAb;q=0.15, \"]{0,8}", two in "[aAb;q=0.15, \"]{0,8}",
+    ) {
+        let vary = Vary::parse([name.as_bytes()].into_iter());
+        let (one, two) = ([(name, one)], [(name, two)]);
+        let signature = vary.signature(&one);
+        prop_assert!(vary.suits(&signature, &one));
+        prop_assert_eq!(vary.suits(&signature, &two), signature == vary.signature(&two));
+        let nothing: Lines = vec![];
+        prop_assert!(!vary.suits(&signature, &nothing));
+    }
+
+    #[test]
     fn names_count_without_case_order_or_repeats(
         names in prop::collection::vec(select(&["accept", "X-A", "x-b", "Cookie"][..]), 0..5)
             .prop_flat_map(|names| (Just(names.clone()), Just(names).prop_shuffle())),

@@ -30,11 +30,7 @@ impl Store {
         let Some(variants) = self.0.get(key).filter(|variants| !variants.is_empty()) else {
             return Lookup::Nothing;
         };
-        match variants
-            .iter()
-            .rev()
-            .find(|answer| answer.vary.signature(request) == answer.signature)
-        {
+        match variants.iter().rev().find(|answer| answer.vary.suits(&answer.signature, request)) {
             Some(answer) => Lookup::Found(Arc::clone(answer)),
             None => Lookup::OtherVariants,
         }
@@ -49,7 +45,7 @@ impl Store {
     ) -> Vec<Arc<Answer>> {
         let variants = self.0.get(key).into_iter().flatten();
         let others = variants.filter(|answer| {
-            !Arc::ptr_eq(answer, chosen) && answer.vary.signature(request) == answer.signature
+            !Arc::ptr_eq(answer, chosen) && answer.vary.suits(&answer.signature, request)
         });
         others.chain([chosen]).cloned().collect()
     }
