@@ -65,6 +65,12 @@ impl KeyRule {
         *self == Self::default()
     }
 
+    /// Whether all requests for one target have one key, whoever asks and with what fields.
+    pub fn is_of_the_target(&self) -> bool {
+        let Self { query: _, sort_query: _, headers, cookies, device, identity, claims } = self;
+        headers.is_empty() && cookies.is_empty() && claims.is_empty() && !device && !identity
+    }
+
     /// Whether answers under such keys are for some clients alone: an identity, a credential
     /// or a cookie tells them apart.
     pub fn is_personal(&self) -> bool {

@@ -29,7 +29,7 @@ pub struct Response<'a> {
     pub sets_cookie: bool,
     /// Content-Location, raw.
     pub content_location: Option<&'a [u8]>,
-    /// Which part a 206 has, where this tier's store could hold it.
+    /// Which part a 206 has.
     pub content_range: Option<ContentRange>,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Response<'a> {
                 "cache-control" => response.directives.read_line(value),
                 // Of several Expires, Date or Age lines the first counts (§4.2.1, §5.1).
                 "expires" => {
-                    response.expires.get_or_insert_with(|| http_date::parse(value, received_at));
+                    response.expires.get_or_insert_with(|| first_date(value, received_at));
                 }
                 "date" => response.date = response.date.or(http_date::parse(value, received_at)),
                 "age" => response.age = response.age.or_else(|| age(value)),
@@ -73,7 +73,7 @@ impl<'a> Response<'a> {
                 "vary" => varies = true,
                 "set-cookie" => response.sets_cookie = true,
                 "content-location" => response.content_location = Some(value),
-                "content-range" if status == 206 && tier.keeps_parts() => {
+                "content-range" if status == 206 => {
                     response.content_range = ContentRange::parse(value);
                 }
                 "cdn-cache-control" | "cloudflare-cdn-cache-control" | "surrogate-control" => {
@@ -99,6 +99,14 @@ impl<'a> Response<'a> {
     pub fn has_validator(&self) -> bool {
         self.etag.is_some() || self.last_modified.is_some()
     }
+}
+
+/// Expires (RFC 9111 §5.3): of several the first. Whoever had it before may have joined the lines
+/// (RFC 9110 §5.3), and dates hold commas themselves.
+fn first_date(value: &[u8], now: Timestamp) -> Option<Timestamp> {
+    let commas = value.iter().enumerate().filter(|(_, byte)| **byte == b',');
+    let ends = core::iter::once(value.len()).chain(commas.map(|(at, _)| at));
+    ends.filter_map(|end| value.get(..end)).find_map(|begin| http_date::parse(begin, now))
 }
 
 /// Age (RFC 9111 §5.1): of a list the first member, if it is a delta-seconds.

@@ -38,11 +38,6 @@ impl Tier {
             Self::Origin => &[CdnCacheControl, SurrogateControl],
         }
     }
-
-    /// Whether its store can hold parts of answers: the Cache API refuses a 206.
-    pub const fn keeps_parts(self) -> bool {
-        matches!(self, Self::Origin)
-    }
 }
 
 /// The name by which answers address this cache in Surrogate-Control, and which requests to

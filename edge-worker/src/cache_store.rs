@@ -8,14 +8,17 @@
 //! A store that fails is an empty store: no request fails because of it.
 
 pub(crate) mod entry;
+pub(crate) mod voided;
 
 use tidegate_core::headers::{Fields, Vary};
-use tidegate_core::{CacheKey, Host, Lookup};
+use tidegate_core::store::NotStored;
+use tidegate_core::{CacheKey, Host, Lookup, Timestamp};
 use worker::js_sys::{self, futures::JsFuture};
-use worker::wasm_bindgen::JsCast;
+use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::ext::CacheStorageExt;
 use worker::{Context, console_warn, web_sys};
 
+use crate::clock;
 use crate::digest;
 use crate::edits::Edits;
 use crate::head::Head;
@@ -27,12 +30,16 @@ pub(crate) use entry::Entry;
 /// stored share the isolate's 128 MB when the client reads slower than the cache.
 const MAX_BODY: u32 = 32 << 20;
 
-/// Whether an answer with these fields is small enough, as far as its head tells; what turns
-/// out too long on the way is dropped then.
-pub(crate) fn takes(fields: &Head) -> bool {
+/// What keeps an answer with this status and these fields out of the store, as far as its head
+/// tells; what turns out too long on the way is dropped then.
+pub(crate) fn refusal(status: u16, fields: &Head) -> Option<NotStored> {
     // A length beyond all numbers is beyond the limit, too.
     let length = fields.text("content-length").map(|length| length.parse().unwrap_or(u32::MAX));
-    length.is_none_or(|length| length <= MAX_BODY)
+    if length.is_some_and(|length| length > MAX_BODY) {
+        return Some(NotStored::TooLarge);
+    }
+    // Bodies are stored decoded, and a part of a coded one cannot be decoded.
+    (status == 206 && entry::is_coded(fields)).then_some(NotStored::Partial)
 }
 
 /// The cache of this data centre.
@@ -44,6 +51,8 @@ pub(crate) struct CacheStore {
 pub(crate) struct Place {
     /// The answer that came first lies here, and says by `Vary` where others would be.
     first: String,
+    /// Which variants belong to that answer: those of one before it are void.
+    pub(crate) generation: Timestamp,
     /// `Vary` of the first answer, when that is not for the request at hand.
     taken_by: Option<Vary>,
 }
@@ -63,9 +72,10 @@ impl CacheStore {
         request: &impl Fields,
     ) -> (Lookup<Entry>, Place) {
         let mut place = Place::of(key, host);
-        let Some(first) = self.read(&place.first).await else {
+        let Some(first) = self.read_valid(&place.first).await else {
             return (Lookup::Nothing, place);
         };
+        place.generation = first.generation;
         if first.suits(request) {
             return (Lookup::Found(first), place);
         }
@@ -73,25 +83,25 @@ impl CacheStore {
         let vary = first.vary();
         let variant = place.variant(&vary, request);
         place.taken_by = Some(vary);
-        match self.read(&variant).await {
+        match self.read_valid(&variant).await {
             // Always, but for two variants whose digests are the same.
             Some(entry) if entry.suits(request) => (Lookup::Found(entry), place),
             _ => (Lookup::OtherVariants, place),
         }
     }
 
-    /// Stores a copy of `response` with this status and head at `url`, as its body arrives and
-    /// without keeping anyone waiting.
+    /// Stores a copy of `response` with this head at `url`, as its body arrives and without
+    /// keeping anyone waiting.
     pub(crate) fn put_later(
         &self,
         context: &Context,
         url: String,
         response: &web_sys::Response,
-        status: u16,
         head: &Edits,
     ) {
         let copy = response.clone();
-        let entry = copy.and_then(|copy| respond(status, copy.body().as_ref(), head.as_str()));
+        // The cache keeps no 206 and few errors, so the status is among the facts.
+        let entry = copy.and_then(|copy| respond(200, copy.body().as_ref(), head.as_str()));
         let cache = self.cache.clone();
         context.wait_until(async move {
             let stored = async {
@@ -116,27 +126,79 @@ impl CacheStore {
         });
     }
 
-    async fn read(&self, url: &str) -> Option<Entry> {
+    /// Voids what this data centre has stored under a name before `now`, see [`voided`].
+    pub(crate) fn void_later(
+        &self,
+        context: &Context,
+        host: &Host<'_>,
+        name: &str,
+        now: Timestamp,
+    ) {
+        let url = mark(host.as_str(), name);
+        let put = respond(200, None, voided::head(now).as_str())
+            .map(|mark| JsFuture::from(self.cache.put_with_str(&url, &mark)));
+        context.wait_until(async move {
+            let put = async { put?.await };
+            if let Err(error) = put.await {
+                console_warn!("tidegate: not voided, {error:?}: {url}");
+            }
+        });
+    }
+
+    /// What lies at `url`, unless one of its names was voided since.
+    async fn read_valid(&self, url: &str) -> Option<Entry> {
+        let entry = Entry::read(url, self.read(url).await.ok()??)?;
+        // All are on their way before the first is waited for.
+        let host = url.split('/').nth(2).unwrap_or_default();
+        let marks = entry.names.iter().map(|name| mark(host, name));
+        let marks: Vec<_> = marks.map(|url| self.cache.match_with_str(&url)).collect();
+        let mut is_void = false;
+        for found in marks {
+            is_void |= match response(JsFuture::from(found).await) {
+                Ok(mark) => mark
+                    .and_then(|mark| voided::read(&mark))
+                    .is_some_and(|until| entry.stored.received_at < until),
+                // Who cannot ask does not know.
+                Err(()) => true,
+            };
+        }
+        if is_void {
+            discard(&entry.response);
+        }
+        (!is_void).then_some(entry)
+    }
+
+    async fn read(&self, url: &str) -> Result<Option<web_sys::Response>, ()> {
         // By URL and without fields: asked conditionally or for a range, the Cache API
         // would answer on its own, and not always by the letter.
-        match JsFuture::from(self.cache.match_with_str(url)).await {
-            Ok(found) if found.is_undefined() => None,
-            Ok(found) => Entry::read(url, found.unchecked_into()),
-            Err(error) => {
-                console_warn!("tidegate: the cache failed, {error:?}");
-                None
-            }
-        }
+        response(JsFuture::from(self.cache.match_with_str(url)).await)
     }
 }
 
+/// What the cache gave, if it gave anything.
+fn response(found: Result<JsValue, JsValue>) -> Result<Option<web_sys::Response>, ()> {
+    let found = found.map_err(|error| console_warn!("tidegate: the cache failed, {error:?}"))?;
+    Ok((!found.is_undefined()).then(|| found.unchecked_into()))
+}
+
+/// Where the mark of a name lies.
+fn mark(host: &str, name: &str) -> String {
+    format!("https://{host}/.tidegate/void/{name}")
+}
+
 impl Place {
-    /// The URL is on the host that the request is for, since a Worker may only use names of
-    /// its own zone, and under a path that no route serves.
-    fn of(key: &CacheKey, host: &Host<'_>) -> Self {
+    /// Where answers go for which nothing is stored. The URL is on the host that the request is
+    /// for, since a Worker may only use names of its own zone, and under a path that no route
+    /// serves.
+    pub(crate) fn of(key: &CacheKey, host: &Host<'_>) -> Self {
         let digest = digest::hex(key.as_bytes());
         let first = format!("https://{}/.tidegate/cache/{digest}", host.as_str());
-        Self { first, taken_by: None }
+        Self { first, generation: clock::now(), taken_by: None }
+    }
+
+    /// Where the answer lies that all others of the key are found by.
+    pub(crate) fn first(&self) -> &str {
+        &self.first
     }
 
     /// Where an answer goes that varies like this: in place of the first, unless that is
@@ -149,6 +211,7 @@ impl Place {
     }
 
     fn variant(&self, vary: &Vary, request: &impl Fields) -> String {
-        format!("{}/{}", self.first, digest::hex(vary.signature(request).as_bytes()))
+        let variant = digest::hex(vary.signature(request).as_bytes());
+        format!("{}/{}/{variant}", self.first, self.generation.as_millis())
     }
 }

@@ -7,12 +7,16 @@
 
 mod answer;
 mod ask;
+mod body;
+mod invalidate;
+mod known;
 mod passage;
 
 use std::rc::Rc;
 
 use tidegate_core::headers::cache_status::Ttl;
-use tidegate_core::policy::Route;
+use tidegate_core::partial::Selection;
+use tidegate_core::policy::{Bypass, Route};
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
 use tidegate_core::{CacheKey, Policy, Reuse};
@@ -25,6 +29,7 @@ use crate::health;
 use crate::origin::{Origin, Unreachable};
 use crate::platform::discard;
 use crate::refresh_turn::Turn;
+use known::Known;
 use passage::{Address, Passage};
 
 pub(crate) use passage::Allowance;
@@ -75,12 +80,19 @@ impl Gate {
         passage.maintain()?;
         passage.admit().await?;
         passage.object()?;
-        let Ok(rule) = passage.plan.cache else {
-            return passage.bypass().await;
+        let rule = match passage.plan.cache {
+            Ok(rule) => rule,
+            Err(Bypass::Method) => return passage.pass_method().await,
+            Err(_) => return passage.bypass().await,
         };
         let key = passage.key(rule);
         let (found, place) = self.store.look_up(&key, &address.host, head.fields()).await;
         match reuse(rule, &passage.asked, found, clock::now()) {
+            Reuse::Serve { answer, .. } | Reuse::ServeStale { answer, .. }
+                if passage.select(&answer) == Selection::Missing =>
+            {
+                passage.ask(rule, Known::Part(answer), &place, ForwardReason::Partial).await
+            }
             Reuse::Serve { answer, ttl, .. } => passage.serve(&answer, Ttl::fresh(ttl), None),
             Reuse::ServeStale { answer, staleness, refresh, .. } => {
                 if refresh {
@@ -89,9 +101,12 @@ impl Gate {
                 passage.serve(&answer, Ttl::stale(staleness), None)
             }
             Reuse::Revalidate { answer, why } => {
-                passage.revalidate(rule, answer, &place, why).await
+                passage.ask(rule, Known::ToConfirm(answer), &place, why).await
             }
-            Reuse::Forward { fallback, why } => passage.forward(rule, fallback, &place, why).await,
+            Reuse::Forward { fallback, why } => {
+                let known = fallback.map_or(Known::Nothing, Known::Fallback);
+                passage.ask(rule, known, &place, why).await
+            }
             Reuse::Unsatisfiable => Err(passage.refuse(Problem::not_in_cache())),
         }
     }
@@ -127,7 +142,8 @@ impl Gate {
         // Somebody else may have refreshed it meanwhile.
         let found = reuse(rule, &passage.asked, found, clock::now());
         if let Reuse::ServeStale { answer, refresh: true, .. } = found {
-            let fresh = passage.revalidate(rule, answer, &place, ForwardReason::Stale).await?;
+            let known = Known::to_confirm(answer);
+            let fresh = passage.ask(rule, known, &place, ForwardReason::Stale).await?;
             discard(&fresh);
         }
         Ok(())

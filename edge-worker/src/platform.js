@@ -46,6 +46,47 @@ export function forward(request, url, edits) {
   return outgoing;
 }
 
+/**
+ * A body of pieces of `body`: for each `[text, first, end]`, which stand in the order of the
+ * bytes, the text and then these bytes; and `tail` behind the last.
+ */
+export function cut(body, pieces, tail) {
+  const encoder = new TextEncoder();
+  const wanted = JSON.parse(pieces);
+  let at = 0;
+  const cutter = new TransformStream({
+    transform(chunk, controller) {
+      const begin = at;
+      at += chunk.byteLength;
+      while (wanted.length > 0) {
+        const [text, first, end] = wanted[0];
+        if (first >= at) return;
+        if (first >= begin && text !== "") controller.enqueue(encoder.encode(text));
+        controller.enqueue(chunk.subarray(Math.max(first - begin, 0), end - begin));
+        if (end > at) return;
+        wanted.shift();
+      }
+      if (tail !== "") controller.enqueue(encoder.encode(tail));
+      controller.terminate();
+    },
+    flush() {
+      throw new RangeError("the stored body is cut off");
+    },
+  });
+  return body.pipeThrough(cutter);
+}
+
+/** A body of two: `rest` behind `begin`. */
+export function joined(begin, rest) {
+  const { readable, writable } = new TransformStream();
+  begin
+    .pipeTo(writable, { preventClose: true })
+    .then(() => rest.pipeTo(writable))
+    // That either breaks is told to whoever reads: the pipe passes it on.
+    .catch(() => rest.cancel().catch(() => {}));
+  return readable;
+}
+
 function edit(headers, edits) {
   if (edits === "") return;
   for (const line of edits.split("\n")) {

@@ -36,6 +36,13 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) fn forward(request: &Request, url: &str, edits: &str) -> Result<Request, JsValue>;
 
+    /// Pieces of `body`: a JSON list of `[text, first, end]`, in order; `tail` comes last.
+    #[wasm_bindgen]
+    pub(crate) fn cut(body: &ReadableStream, pieces: &str, tail: &str) -> ReadableStream;
+
+    #[wasm_bindgen]
+    pub(crate) fn joined(begin: &ReadableStream, rest: &ReadableStream) -> ReadableStream;
+
     #[wasm_bindgen(js_name = putWhole)]
     pub(crate) fn put_whole(
         cache: &Cache,
@@ -59,6 +66,9 @@ extern "C" {
 
 #[wasm_bindgen]
 extern "C" {
+    #[wasm_bindgen(js_namespace = crypto, js_name = randomUUID)]
+    pub(crate) fn random_uuid() -> String;
+
     /// The global `fetch`. It takes the request over, body and all, at the call.
     pub(crate) fn fetch(request: &Request) -> Promise;
 }

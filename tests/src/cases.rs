@@ -1,12 +1,17 @@
 //! The cases in `tests/cases/*.toml`, and what to do with those that fail.
 
+pub mod play;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
-use tidegate_world::{Case, case::File};
+use tidegate_world::{
+    Case,
+    case::{File, Tier},
+};
 
 /// A case and the file it stands in.
 #[derive(Clone, Debug)]
@@ -31,6 +36,29 @@ pub fn all() -> Vec<Placed> {
         let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         cases.extend(read.case.into_iter().map(|case| Placed { file: file.clone(), case }));
     }
+    cases
+}
+
+/// The cases that a real program on `tier` can show. Prints how many there are, and why the
+/// others are left out.
+///
+/// # Panics
+/// If there are fewer than `at_least`: none may be lost on the way.
+#[must_use]
+#[allow(clippy::print_stdout, reason = "a runner tells what it runs")]
+pub fn playable_on(tier: Tier, at_least: usize) -> Vec<Placed> {
+    let mut left_out: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut cases = all();
+    let of = cases.len();
+    cases.retain(|placed| {
+        let reason = placed.case.unplayable_on(tier);
+        reason.map(|reason| *left_out.entry(reason).or_default() += 1).is_none()
+    });
+    println!("{} of {of} cases are played", cases.len());
+    for (reason, count) in left_out {
+        println!("{count} left out: {reason}");
+    }
+    assert!(cases.len() >= at_least, "{} cases where there were {at_least}", cases.len());
     cases
 }
 

@@ -7,6 +7,7 @@
 pub mod cache_status;
 pub mod cases;
 pub mod demo_origin;
+pub mod edge_worker;
 pub mod policy_file;
 pub mod process;
 pub mod scripted_origin;

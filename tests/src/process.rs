@@ -109,6 +109,15 @@ impl Process {
         assert!(sent.success(), "kill {name} {pid}");
     }
 
+    /// Asks the program to end, and waits until it has; kills it if it does not.
+    #[cfg(unix)]
+    pub fn end(&mut self) {
+        self.interrupt();
+        // Its output ends with it.
+        let _ = self.stdout.rest(Instant::now() + PATIENCE);
+        self.kill();
+    }
+
     /// Waits for the program to end by itself.
     ///
     /// # Panics

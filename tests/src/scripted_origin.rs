@@ -32,6 +32,8 @@ struct Stage {
 #[derive(Debug, Default)]
 struct Scene {
     script: VecDeque<Script>,
+    /// Whether somebody who is not there was asked.
+    called: bool,
     asked: Vec<Request>,
 }
 
@@ -65,7 +67,7 @@ impl ScriptedOrigin {
     /// Says what comes next for a host and its subdomains, time by time, and forgets what it was
     /// asked.
     pub fn expect(&self, host: &str, script: Vec<Script>) {
-        let scene = Scene { script: script.into(), asked: Vec::new() };
+        let scene = Scene { script: script.into(), called: false, asked: Vec::new() };
         self.stage.lock().insert(host.to_owned(), scene);
     }
 
@@ -90,18 +92,36 @@ impl Stage {
     }
 
     /// Notes a question and says what to do with it.
-    fn answer(&self, request: Request) -> Option<Script> {
+    fn answer(&self, mut request: Request) -> Option<Script> {
+        name_the_host(&mut request.head);
         let host = request.head.joined("host").unwrap_or_default().to_ascii_lowercase();
         let name = host.split(':').next().unwrap_or_default();
         let mut hosts = self.lock();
         let (_, scene) = hosts
             .iter_mut()
             .find(|(case, _)| name == **case || name.strip_prefix("other.") == Some(case))?;
+        // Of somebody who is not there nobody knows how often he was called.
+        let script = match scene.script.front() {
+            Some(Script::Unreachable) if scene.called => return Some(Script::Unreachable),
+            Some(Script::Unreachable) => {
+                scene.called = true;
+                Some(Script::Unreachable)
+            }
+            _ => scene.script.pop_front(),
+        };
         scene.asked.push(request);
-        let script = scene.script.pop_front();
         self.asked.notify_all();
         script
     }
+}
+
+/// The worker asks its origin by the name that this has, and says in a field of its own which host
+/// was asked for: noted as the Host that it stands for.
+fn name_the_host(head: &mut Head) {
+    let by_address = head.joined("host").is_some_and(|host| host.parse::<SocketAddr>().is_ok());
+    let Some(asked_for) = head.joined("x-forwarded-host").filter(|_| by_address) else { return };
+    head.0.retain(|(name, _)| name != "x-forwarded-host" && name != "host");
+    head.0.push(("host".into(), asked_for));
 }
 
 fn serve(stream: TcpStream, stage: &Stage) -> io::Result<()> {

@@ -27,6 +27,9 @@ const PROFILE: &str = "release-edge";
 /// Tells the worker's build script which policy to compile in.
 const POLICY: &str = "TIDEGATE_POLICY";
 
+/// How cargo begins what the worker's build script warns of.
+const POLICY_WARNING: &str = "warning: tidegate-edge@";
+
 /// Builds edge-worker/build from the sources and the policy.
 pub(crate) fn build(workspace: &Workspace, tools: &Tools, policy: Option<&Path>) -> Result<()> {
     let policy = chosen_policy(policy)?;
@@ -71,8 +74,11 @@ fn compile(workspace: &Workspace, policy: Option<&Path>) -> Result<()> {
     hand_over_policy(&mut cargo, policy);
     as_worker_build_does(&mut cargo);
     let mut output = CompilerOutput::default();
+    // Nobody mends a policy that is made for a test.
+    let is_made = policy.is_some_and(|policy| policy.starts_with(workspace.target()));
     let heard = run::line_by_line(cargo, |line| {
-        if let Some(line) = output.pass_on(line) {
+        let is_hint = is_made && line.contains(POLICY_WARNING);
+        if let Some(line) = output.pass_on(line).filter(|_| !is_hint) {
             report::say(&format!("    {line}"));
         }
     })?;

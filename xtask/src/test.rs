@@ -3,12 +3,12 @@
 //! A failure does not stop what comes after it, because one run should tell
 //! all that is wrong. `--fast` is the part worth waiting for while editing.
 
-mod changed_policy;
 mod core_alone;
 mod deployment;
 mod edge_tests;
 mod ledger;
 mod licences;
+mod other_policies;
 mod rust;
 mod session;
 mod small_world;
@@ -16,7 +16,8 @@ mod wasm;
 
 use anyhow::Result;
 
-use crate::test::session::Session;
+use crate::test::other_policies::OtherPolicy;
+use crate::test::session::{Session, TestRun};
 use crate::tools::{self, Tools};
 use crate::workspace::Workspace;
 use crate::{conformance, dev, edge, fuzz, run};
@@ -26,6 +27,8 @@ const PROGRAMS: &str = "the programs that the tests start";
 const CONFORMANCE: &str = "the public HTTP cache tests, through the shim";
 const TOOLS: &str = "tools for the worker";
 const WORKER: &str = "the worker";
+const CASES_WORKER: &str = "the worker with the policy of the cases";
+const CASES: &str = "the cases, at the edge";
 
 /// Runs the checks; an error if one failed.
 pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
@@ -76,7 +79,13 @@ fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
     session.check("documentation of the worker", || rust::documentation_worker(workspace));
     session.check("the world of the cases for wasm", || small_world::build(workspace));
     // First, so that the policy of the repository is the one that stays built.
-    session.check("the worker with a changed policy", || changed_policy::build(workspace, tools));
+    session
+        .check("the worker with a changed policy", || OtherPolicy::Changed.build(workspace, tools));
+    let of_cases = session.check(CASES_WORKER, || OtherPolicy::Cases.build(workspace, tools));
+    match of_cases {
+        Some(()) => session.check_tests(CASES, || cases_at_the_edge(workspace, tools)),
+        None => session.leave_out(CASES, CASES_WORKER),
+    }
     let built = session.check(WORKER, || edge::build(workspace, tools, None));
     if built.is_none() {
         return session.leave_out("the upload, its size, and the tests at the edge", WORKER);
@@ -87,4 +96,13 @@ fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
         session.check("size of the upload", || deployment::size(&upload));
     }
     session.check_tests("tests at the edge", || edge_tests::run(workspace, tools));
+}
+
+/// Runs what is in tests/cases through the built worker.
+fn cases_at_the_edge(workspace: &Workspace, tools: &Tools) -> Result<TestRun> {
+    rust::test_that_needs_more(workspace, "cases_at_the_edge", |command| {
+        tools.equip(command);
+        command.env("NODE", tools.node().get_program());
+        command.env("CASES_WORKER", OtherPolicy::Cases.worker(workspace));
+    })
 }

@@ -21,8 +21,14 @@ pub(super) const STORED: &str = "tidegate-stored";
 const VARIANT: &str = "tidegate-variant";
 /// The origin's tag, where the one in the head is ours: see [`head`].
 const ORIGIN_TAG: &str = "tidegate-etag";
+/// Since when there is a first answer, whose variants are beside it: milliseconds since 1970.
+const GENERATION: &str = "tidegate-generation";
+/// The names by which the answer can be voided, other than by its key.
+const NAMES: &str = "tidegate-names";
 /// Before the name of a field that the cache would use or change.
 const KEPT: &str = "tidegate-kept-";
+/// Between that and the name, with the line's number: for what cannot be joined to one line.
+const LINE: char = '.';
 
 /// A stored answer, taken out.
 pub(crate) struct Entry {
@@ -36,11 +42,29 @@ pub(crate) struct Entry {
     pub(crate) stored: Stored,
     /// The origin's tag, where that in the fields is ours.
     pub(crate) origin_tag: Option<String>,
+    /// Which variants belong to it, if it is the first.
+    pub(super) generation: Timestamp,
+    /// The names by which it can be voided.
+    pub(super) names: Vec<String>,
     variant: String,
 }
 
 /// The fields by which the origin tells a stored answer from others, as it gave them.
 pub(crate) type Validators<'a> = Vec<(&'a str, &'a [u8])>;
+
+/// What is known of an answer to be stored, besides its own head.
+pub(crate) struct Facts<'a> {
+    /// What the core remembers of it.
+    pub(crate) stored: &'a Stored,
+    /// The origin's tag, if the one in its head is a weakened one.
+    pub(crate) origin_tag: Option<&'a str>,
+    /// Which variant it is.
+    pub(crate) variant: VariantSignature,
+    /// The variants that it belongs with.
+    pub(crate) generation: Timestamp,
+    /// The names by which it can be voided, see [`super::voided`].
+    pub(crate) names: Vec<String>,
+}
 
 impl Entry {
     /// `None` for what this version did not put there.
@@ -49,11 +73,15 @@ impl Entry {
         let stored = serde_json::from_str(fields.text(STORED)?).ok()?;
         let variant = fields.text(VARIANT)?.into();
         let origin_tag = fields.text(ORIGIN_TAG).map(str::to_owned);
+        let generation = Timestamp::from_millis(fields.text(GENERATION)?.parse().ok()?);
+        let names = fields.text(NAMES).into_iter().flat_map(|names| names.split(' '));
+        let names = names.map(str::to_owned).collect();
         fields.rename(|name| match name.strip_prefix(KEPT) {
-            Some(_) => Some(KEPT.len()),
+            Some(kept) => Some(KEPT.len() + kept.find(LINE).map_or(0, |line| line + 1)),
             None => (!is_the_caches(name)).then_some(0),
         });
-        Some(Self { url: url.into(), response, fields, stored, origin_tag, variant })
+        let url = url.into();
+        Some(Self { url, response, fields, stored, origin_tag, generation, names, variant })
     }
 
     /// What the origin is asked by whether this answer is still good (RFC 9111 §4.3.1).
@@ -65,6 +93,14 @@ impl Entry {
             _ => (name, value),
         };
         self.fields.lines().filter(is_validator).map(as_given).collect()
+    }
+
+    /// How long the stored body is, where that is known.
+    pub(crate) fn body_len(&self) -> Option<usize> {
+        match self.stored.part {
+            Some(part) => usize::try_from(part.last - part.first + 1).ok(),
+            None => self.fields.text("content-length")?.parse().ok(),
+        }
     }
 
     /// Which request fields chose this answer.
@@ -84,38 +120,38 @@ impl Answer for Entry {
     }
 }
 
-/// The head to store: `fields` of the answer, `stored`, and which `variant` it is.
+/// The head to store: `fields` of the answer, and what is known of it.
 ///
 /// A body is decoded when it is stored: what the platform would do with an encoded one
 /// depends on who reads it, and some readers encode it a second time. So the coding goes,
 /// with the length, and what was a strong validator of the coded bytes becomes a weak one. The
-/// origin is still asked by its own: `origin_tag`, if the tag in `fields` is a weakened one.
-pub(crate) fn head(
-    fields: &impl Fields,
-    stored: &Stored,
-    variant: &VariantSignature,
-    origin_tag: Option<&str>,
-    now: Timestamp,
-) -> Edits {
+/// origin is still asked by its own.
+pub(crate) fn head(fields: &impl Fields, facts: &Facts<'_>, now: Timestamp) -> Edits {
     let mut head = Edits::default();
-    // Other codings, and other spellings of these, the platform leaves alone.
+    let mut origin_tag = facts.origin_tag;
     let directives = ResponseDirectives::parse(fields.lines_of("cache-control"));
-    let is_coded = matches!(fields.first("content-encoding"), Some(b"gzip" | b"br"));
+    let is_coded = is_coded(fields);
+    let mut line = 0;
     for (name, value) in fields.lines() {
         let Ok(value) = str::from_utf8(value) else { continue };
         match name {
             "content-encoding" | "content-length" if is_coded => {}
             "etag" if is_coded && !value.starts_with("W/") => {
                 head.add(name, &format!("W/{value}"));
-                head.add(ORIGIN_TAG, value);
+                origin_tag = Some(value);
             }
             _ if !is_stored(name, &directives)
                 || connection::ends(fields, name)
                 || name.starts_with("tidegate-") => {}
+            "set-cookie" => {
+                head.add(&format!("{KEPT}{line}{LINE}{name}"), value);
+                line += 1;
+            }
             _ if is_the_caches(name) => head.add(&format!("{KEPT}{name}"), value),
             _ => head.add(name, value),
         }
     }
+    let Facts { stored, variant, generation, names, .. } = facts;
     let lifetime = stored.useful_until().since(now).as_secs().max(1);
     head.add("cache-control", &format!("max-age={lifetime}"));
     head.add(STORED, &serde_json::to_string(stored).unwrap_or_default());
@@ -123,7 +159,17 @@ pub(crate) fn head(
     if let Some(tag) = origin_tag {
         head.add(ORIGIN_TAG, tag);
     }
+    head.add(GENERATION, &generation.as_millis().to_string());
+    if !names.is_empty() {
+        head.add(NAMES, &names.join(" "));
+    }
     head
+}
+
+/// Whether the platform decodes a body with this head when it is read: other codings, and
+/// other spellings of these, it leaves alone.
+pub(crate) fn is_coded(fields: &impl Fields) -> bool {
+    matches!(fields.first("content-encoding"), Some(b"gzip" | b"br"))
 }
 
 /// Whether the Cache API decides by this field, changes it, or adds it: in a stored head the
@@ -139,9 +185,14 @@ fn is_the_caches(name: &str) -> bool {
             | "date"
             | "age"
             | "cf-cache-status"
+            | "content-length"
+            | "content-range"
+            | "set-cookie"
             | STORED
             | ORIGIN_TAG
             | VARIANT
+            | GENERATION
+            | NAMES
     )
 }
 
@@ -167,7 +218,9 @@ mod tests {
     fn stored_head(fields: &[(&str, &str)]) -> String {
         let fields = fields.to_vec();
         let variant = Vary::Nothing.signature(&fields);
-        head(&fields, &FACTS, &variant, None, NOW).as_str().into()
+        let facts =
+            Facts { stored: &FACTS, origin_tag: None, variant, generation: NOW, names: Vec::new() };
+        head(&fields, &facts, NOW).as_str().into()
     }
 
     #[test]
@@ -190,7 +243,7 @@ mod tests {
                 "+cache-control:max-age=300",
             ]
         );
-        assert!(lines[5].starts_with("+tidegate-stored:{") && lines.len() == 7);
+        assert!(lines[5].starts_with("+tidegate-stored:{") && lines.len() == 8);
     }
 
     #[test]
@@ -206,13 +259,20 @@ mod tests {
     }
 
     #[test]
+    fn every_cookie_keeps_a_line_of_its_own() {
+        let head = stored_head(&[("set-cookie", "a=1"), ("set-cookie", "b=2")]);
+        let cookies = "+tidegate-kept-0.set-cookie:a=1\n+tidegate-kept-1.set-cookie:b=2\n";
+        assert!(head.starts_with(cookies), "{head}");
+    }
+
+    #[test]
     fn a_coded_body_is_stored_decoded_under_a_weak_validator() {
         let coded = [("content-encoding", "gzip"), ("content-length", "9"), ("etag", "\"1\"")];
-        assert!(
-            stored_head(&coded).starts_with("+etag:W/\"1\"\n+tidegate-etag:\"1\"\n+cache-control:")
-        );
+        let head = stored_head(&coded);
+        assert!(head.starts_with("+etag:W/\"1\"\n+cache-control:"));
+        assert!(head.contains("\n+tidegate-etag:\"1\"\n"));
         let raw = [("content-encoding", "zstd"), ("content-length", "9"), ("etag", "\"1\"")];
-        let head = "+content-encoding:zstd\n+content-length:9\n+etag:\"1\"\n";
+        let head = "+content-encoding:zstd\n+tidegate-kept-content-length:9\n+etag:\"1\"\n";
         assert!(stored_head(&raw).starts_with(head));
     }
 }

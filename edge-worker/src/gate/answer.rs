@@ -4,7 +4,7 @@ use tidegate_core::conditional::is_not_modified;
 use tidegate_core::forward::{describes_content, is_never_stored};
 use tidegate_core::headers::Fields;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
-use tidegate_core::{Method, Stored, Text, respond};
+use tidegate_core::{Stored, Text, respond};
 use worker::web_sys;
 
 use super::ask::FromOrigin;
@@ -15,6 +15,15 @@ use crate::edits::Edits;
 use crate::platform::{self, discard};
 use crate::{clock, connection};
 
+/// A stored answer without its body.
+pub(super) struct Whole<'a, F> {
+    /// Its fields, up to date.
+    pub(super) fields: &'a F,
+    pub(super) stored: &'a Stored,
+    /// How long its body is, where that is known.
+    pub(super) body_len: Option<usize>,
+}
+
 impl Passage<'_> {
     /// Serves what is stored.
     pub(super) fn serve(&self, entry: &Entry, ttl: Ttl, detail: Option<&'static str>) -> Answer {
@@ -22,34 +31,30 @@ impl Passage<'_> {
         let cache = self.plan.tier.cache_name();
         let status =
             CacheStatus { cache, outcome: Outcome::Hit { ttl }, key: key.as_deref(), detail };
-        self.send_stored(&entry.fields, &entry.stored, &entry.response, &status)
+        let whole =
+            Whole { fields: &entry.fields, stored: &entry.stored, body_len: entry.body_len() };
+        self.send_stored(&whole, &entry.response, &status)
     }
 
     /// A stored answer: its head made anew, since the one in the store has fields of ours, and
-    /// its body as it streams out of the store.
+    /// of its body what was asked for, as it streams out of the store.
     pub(super) fn send_stored(
         &self,
-        fields: &impl Fields,
-        stored: &Stored,
+        whole: &Whole<'_, impl Fields>,
         response: &web_sys::Response,
         status: &CacheStatus<'_>,
     ) -> Answer {
+        let Whole { fields, stored, .. } = *whole;
         if self.is_unchanged(stored.status, fields) {
             discard(response);
             return self.not_modified(fields, stored, status);
         }
         let mut head = Edits::default();
         head.add_all(fields.lines());
+        let (code, body) = self.fill(&mut head, whole, response);
         respond::age(&mut head, stored.age(clock::now()));
-        self.finish(&mut head, stored.status, fields, status);
-        let body = match self.asked.method {
-            Method::Head => {
-                discard(response);
-                None
-            }
-            _ => response.body(),
-        };
-        platform::respond(stored.status, body.as_ref(), head.as_str())
+        self.finish(&mut head, code, fields, status);
+        platform::respond(code, body.as_ref(), head.as_str())
             .map_err(|_| Stop::Broken("unusable-entry"))
     }
 

@@ -1,21 +1,26 @@
-//! The steps that ask the origin: pass a request on as it is, forward it for an answer that
-//! may be stored, or revalidate a stored one.
+//! The steps that ask the origin: pass a request on as it is, or ask for an answer that may be
+//! stored, or for a word on what is stored.
 
-use tidegate_core::forward::{is_kept_on_update, is_unkeyed_override};
+use tidegate_core::forward::is_unkeyed_override;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::headers::{Fields, FieldsMut, Vary};
 use tidegate_core::refresh::refresh;
+use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, STALE_IF_ERROR};
-use tidegate_core::store::{NotStored, renew, store};
-use tidegate_core::{CacheRule, Exchange, Refresh, Response, Store, Stored, Tier, respond};
+use tidegate_core::store::{renew, store};
+use tidegate_core::{CacheRule, Exchange, Method, Refresh, Response, Store, Stored, Tier, respond};
 use worker::web_sys;
 
+use super::answer::Whole;
+use super::known::{
+    Known, ask_for_confirmation, ask_for_the_rest, completed, contradicts, is_rest_of, merge,
+};
 use super::passage::Passage;
 use super::{Answer, Stop};
-use crate::cache_store::entry::{self, Validators};
+use crate::cache_store::entry::{self, Facts, Validators};
 use crate::cache_store::{self, Entry, Place};
 use crate::edits::Edits;
-use crate::head::{Head, ResponseHead};
+use crate::head::ResponseHead;
 use crate::platform::{self, discard};
 use crate::{clock, connection, origin};
 
@@ -30,71 +35,132 @@ impl Passage<'_> {
     /// The policy keeps this request out of the cache: method, fields and body go through.
     pub(super) async fn bypass(&self) -> Answer {
         let answer = self.fetch(&self.travelling_fields()).await?;
-        let status = respond::bypassed(&self.plan, Some(answer.head.status()));
+        let (status, received_at) = (answer.head.status(), answer.exchange.received_at);
+        self.invalidate(status, answer.head.fields(), None, received_at);
+        let status = respond::bypassed(&self.plan, Some(status));
         Ok(self.relay(answer, &status))
     }
 
-    /// Nothing that is stored can answer; what is stored may all the same serve if the origin
-    /// fails.
-    pub(super) async fn forward(
-        &self,
-        rule: &CacheRule,
-        stored: Option<Entry>,
-        place: &Place,
-        why: ForwardReason,
-    ) -> Answer {
-        let answer = self.fetch(&self.unconditional_fields()).await;
-        let Some(entry) = stored else { return self.keep(rule, answer?, place, why) };
-        match decide(&entry, &[], &answer) {
-            Refresh::ServeStale => self.serve_on_error(&entry, answer),
-            _ => self.replace(rule, &entry, answer?, place, why),
-        }
+    /// Passes a request on whose method is not answered from a cache. Its answer may still
+    /// change what is stored (RFC 9111 §4.4), or be stored itself (RFC 9110 §9.3.3).
+    pub(super) async fn pass_method(&self) -> Answer {
+        let rule = self.plan.route.and_then(|route| route.cache_rule(self.plan.tier));
+        let Some(rule) = rule else { return self.bypass().await };
+        let place = Place::of(&self.key(rule), self.asked.host);
+        self.ask(rule, Known::Nothing, &place, ForwardReason::Method).await
     }
 
-    /// What is stored can answer if the origin confirms it.
-    pub(super) async fn revalidate(
+    /// Asks the origin, keeps what may be kept, and answers.
+    pub(super) async fn ask(
         &self,
         rule: &CacheRule,
-        entry: Entry,
+        known: Known,
         place: &Place,
         why: ForwardReason,
     ) -> Answer {
-        let validators = entry.validators();
-        let mut fields = self.unconditional_fields();
-        put_validators(&mut fields, &validators);
-        let answer = self.fetch(&fields).await;
-        // A URL holds one answer, and what suits this request lies at one.
-        match decide(&entry, &[&validators], &answer) {
-            Refresh::Freshen { .. } => self.freshen(rule, &entry, &answer?, place, why),
-            Refresh::AskAgain => {
-                discard(&answer?.response);
-                self.forward(rule, Some(entry), place, why).await
+        let answered = self.fetch(&self.question(&known)).await;
+        match (decide(&known, &answered), answered, known) {
+            (Refresh::Freshen { .. }, Ok(answer), Known::ToConfirm(entry)) => {
+                self.freshen(rule, &entry, &answer, place, why)
             }
-            Refresh::ServeStale => self.serve_on_error(&entry, answer),
-            Refresh::Replace => self.replace(rule, &entry, answer?, place, why),
+            (Refresh::AskAgain, Ok(answer), Known::ToConfirm(entry)) => {
+                discard(&answer.response);
+                Box::pin(self.ask(rule, Known::Fallback(entry), place, why)).await
+            }
+            (Refresh::ServeStale, answered, Known::Fallback(entry) | Known::ToConfirm(entry)) => {
+                if let Ok(answer) = answered {
+                    discard(&answer.response);
+                }
+                self.serve_on_error(&entry)
+            }
+            (_, Ok(answer), Known::Part(begin)) if self.completes(&begin) => {
+                if is_rest_of(&begin, &answer.head) {
+                    return self.complete(rule, &begin, answer, place, why);
+                }
+                discard(&begin.response);
+                if answer.head.status() == 200 {
+                    return self.keep(rule, answer, place, why);
+                }
+                // Neither the rest nor the whole: the part is of no use.
+                discard(&answer.response);
+                Box::pin(self.ask(rule, Known::Nothing, place, why)).await
+            }
+            (_, Ok(answer), known) => {
+                if let Some(entry) = known.entry().filter(|_| self.asked.method == Method::Head) {
+                    self.compare_with_head(rule, entry, &answer, place);
+                }
+                if let Some(entry) = known.into_entry() {
+                    discard(&entry.response);
+                }
+                self.keep(rule, answer, place, why)
+            }
+            (_, Err(Stop::Unreachable(_)), known) if known.entry().is_some_and(is_only_fresh) => {
+                Err(self.refuse(Problem::must_revalidate()))
+            }
+            (_, Err(stop), _) => Err(stop),
         }
     }
 
-    /// Serves what is stored although it is stale, because the origin failed (RFC 5861 §4).
-    fn serve_on_error(&self, entry: &Entry, failure: Result<FromOrigin, Stop>) -> Answer {
-        if let Ok(answer) = failure {
-            discard(&answer.response);
+    /// What the origin is asked for what is stored.
+    fn question(&self, known: &Known) -> Edits {
+        let mut question = self.travelling_fields();
+        // The conditions of an unsafe request are the origin's to judge; the cache judges those
+        // of the others by what it stores.
+        if self.asked.method.is_answered_from_cache() {
+            for name in ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"] {
+                question.remove(name);
+            }
         }
-        let staleness = entry.stored.staleness(clock::now());
-        self.serve(entry, Ttl::stale(staleness), Some(STALE_IF_ERROR))
+        match known {
+            Known::ToConfirm(entry) => ask_for_confirmation(&mut question, &entry.validators()),
+            Known::Part(begin) if self.completes(begin) => {
+                ask_for_the_rest(&mut question, begin);
+                question.set("accept-encoding", "identity");
+            }
+            _ => {}
+        }
+        // What is stored is decoded: parts of anything else would not go with it.
+        if self.asked.has_range {
+            question.set("accept-encoding", "identity");
+        }
+        question
     }
 
-    /// Serves the origin's answer in place of the stored one.
-    fn replace(
+    /// Whether the request is for the whole of which `part` is the begin, so that the rest
+    /// completes it (RFC 9111 §3.4).
+    fn completes(&self, part: &Entry) -> bool {
+        let is_begin = part.stored.part.is_some_and(|range| range.first == 0);
+        is_begin && !self.asked.has_range && self.asked.method == Method::Get
+    }
+
+    /// Serves what is stored although the origin failed (RFC 5861 §4). A client may have asked
+    /// for confirmation of what is fresh.
+    fn serve_on_error(&self, entry: &Entry) -> Answer {
+        let now = clock::now();
+        let ttl = match entry.stored.fresh_for(now) {
+            Some(left) => Ttl::fresh(left),
+            None => Ttl::stale(entry.stored.staleness(now)),
+        };
+        self.serve(entry, ttl, Some(STALE_IF_ERROR))
+    }
+
+    /// Serves a stored begin and its rest as the whole that they make.
+    fn complete(
         &self,
         rule: &CacheRule,
-        entry: &Entry,
-        answer: FromOrigin,
+        begin: &Entry,
+        rest: FromOrigin,
         place: &Place,
         why: ForwardReason,
     ) -> Answer {
-        discard(&entry.response);
-        self.keep(rule, answer, place, why)
+        let mut head = Edits::default();
+        head.add_all(completed(&begin.fields, rest.head.fields()).into_iter());
+        let whole = begin.response.body().zip(rest.response.body()).and_then(|(begin, rest)| {
+            platform::respond(200, Some(&platform::joined(&begin, &rest)), head.as_str()).ok()
+        });
+        let response = whole.ok_or(Stop::Broken("unusable-entry"))?;
+        let head = ResponseHead::read(&response);
+        self.keep(rule, FromOrigin { response, head, exchange: rest.exchange }, place, why)
     }
 
     /// Serves the origin's answer, and stores it while the client reads, if it may be kept.
@@ -106,20 +172,23 @@ impl Passage<'_> {
         why: ForwardReason,
     ) -> Answer {
         let FromOrigin { response, head, exchange } = &answer;
-        let read = Response::read(Tier::Edge, head.status(), head.fields(), exchange.received_at);
-        let kept = match cache_store::takes(head.fields()) {
-            true => store(rule, &self.asked, &read, exchange),
-            false => Store::Skip(NotStored::TooLarge),
+        let (code, fields, now) = (head.status(), head.fields(), exchange.received_at);
+        let read = Response::read(Tier::Edge, code, fields, now);
+        let kept = match cache_store::refusal(code, fields) {
+            None => store(rule, &self.asked, &read, exchange),
+            Some(refusal) => Store::Skip(refusal),
         };
+        let is_kept = matches!(kept, Store::Keep { .. });
+        self.invalidate(code, fields, is_kept.then_some(place), now);
         if let Store::Keep { stored, vary } = &kept {
-            self.put(place, response, head.fields(), stored, vary, None);
+            self.put(rule, place, (response, None), fields, (stored, vary));
         }
-        let (tier, key, now) = (self.plan.tier, self.key_name(), exchange.received_at);
-        let status = respond::forwarded(tier, why, head.status(), &kept, now, key.as_deref());
+        let (tier, key) = (self.plan.tier, self.key_name());
+        let status = respond::forwarded(tier, why, code, &kept, now, key.as_deref());
         match &kept {
-            Store::Keep { stored, .. } if self.is_unchanged(head.status(), head.fields()) => {
+            Store::Keep { stored, .. } if self.is_unchanged(code, fields) => {
                 discard(response);
-                self.not_modified(head.fields(), stored, &status)
+                self.not_modified(fields, stored, &status)
             }
             _ => Ok(self.relay(answer, &status)),
         }
@@ -134,14 +203,17 @@ impl Passage<'_> {
         place: &Place,
         why: ForwardReason,
     ) -> Answer {
-        let origin_tag = entry.origin_tag.as_deref();
-        let merged = merge(&entry.fields, confirmed.head.fields(), origin_tag.is_some());
-        let exchange = &confirmed.exchange;
-        let read = Response::read(Tier::Edge, entry.stored.status, &merged, exchange.received_at);
-        let kept = renew(rule, &self.asked, &read, exchange);
+        let merged = merge(entry, confirmed.head.fields());
+        let kept = self.judge_again(rule, entry, &merged, &confirmed.exchange);
         let stored = match &kept {
             Store::Keep { stored, vary } => {
-                self.put(place, &entry.response, &merged, stored, vary, origin_tag);
+                self.put(
+                    rule,
+                    place,
+                    (&entry.response, entry.origin_tag.as_deref()),
+                    &merged,
+                    (stored, vary),
+                );
                 *stored
             }
             Store::Skip(_) => {
@@ -149,25 +221,78 @@ impl Passage<'_> {
                 entry.stored
             }
         };
-        let (tier, key, now) = (self.plan.tier, self.key_name(), exchange.received_at);
+        let (tier, key, now) = (self.plan.tier, self.key_name(), confirmed.exchange.received_at);
         let status = respond::forwarded(tier, why, 304, &kept, now, key.as_deref());
-        self.send_stored(&merged, &stored, &entry.response, &status)
+        let known = Whole { fields: &merged, stored: &stored, body_len: entry.body_len() };
+        self.send_stored(&known, &entry.response, &status)
     }
 
-    /// Stores a copy of `response` in the background, as its body arrives.
+    /// What the answer to a HEAD says of the stored answer to GET: it is still good, or it is
+    /// not what it was (RFC 9111 §4.3.5).
+    fn compare_with_head(
+        &self,
+        rule: &CacheRule,
+        entry: &Entry,
+        answer: &FromOrigin,
+        place: &Place,
+    ) {
+        let said = answer.head.fields();
+        if answer.head.status() != 200 {
+            return;
+        }
+        if contradicts(entry, said) {
+            return self.gate.store.delete_later(&self.gate.context, entry.url.clone());
+        }
+        let merged = merge(entry, said);
+        if let Store::Keep { stored, vary } =
+            self.judge_again(rule, entry, &merged, &answer.exchange)
+        {
+            self.put(
+                rule,
+                place,
+                (&entry.response, entry.origin_tag.as_deref()),
+                &merged,
+                (&stored, &vary),
+            );
+        }
+    }
+
+    /// The terms under which a stored answer goes on whose head was brought up to date.
+    fn judge_again(
+        &self,
+        rule: &CacheRule,
+        entry: &Entry,
+        head: &impl Fields,
+        exchange: &Exchange,
+    ) -> Store {
+        let Stored { status, part, .. } = entry.stored;
+        let read = Response::read(Tier::Edge, status, head, exchange.received_at);
+        match renew(rule, &self.asked, &read, exchange) {
+            Store::Keep { stored, vary } => Store::Keep { stored: Stored { part, ..stored }, vary },
+            skip => skip,
+        }
+    }
+
+    /// Stores a copy of `response` in the background, as its body arrives; the tag is that of
+    /// [`Facts::origin_tag`].
     fn put(
         &self,
+        rule: &CacheRule,
         place: &Place,
-        response: &web_sys::Response,
+        (response, origin_tag): (&web_sys::Response, Option<&str>),
         fields: &impl Fields,
-        stored: &Stored,
-        vary: &Vary,
-        origin_tag: Option<&str>,
+        (stored, vary): (&Stored, &Vary),
     ) {
         let url = place.for_answer(vary, self.asked.fields);
-        let variant = vary.signature(self.asked.fields);
-        let entry = entry::head(fields, stored, &variant, origin_tag, clock::now());
-        self.gate.store.put_later(&self.gate.context, url, response, stored.status, &entry);
+        let facts = Facts {
+            stored,
+            origin_tag,
+            variant: vary.signature(self.asked.fields),
+            generation: place.generation,
+            names: self.names(rule, fields),
+        };
+        let head = entry::head(fields, &facts, clock::now());
+        self.gate.store.put_later(&self.gate.context, url, response, &head);
     }
 
     async fn fetch(&self, fields: &Edits) -> Result<FromOrigin, Stop> {
@@ -199,86 +324,22 @@ impl Passage<'_> {
         );
         fields
     }
-
-    /// The same without the client's conditions: its range and its validators choose what
-    /// the client gets, and the cache wants the whole.
-    fn unconditional_fields(&self) -> Edits {
-        let mut fields = self.travelling_fields();
-        for name in [
-            "range",
-            "if-match",
-            "if-none-match",
-            "if-modified-since",
-            "if-unmodified-since",
-            "if-range",
-        ] {
-            fields.remove(name);
-        }
-        fields
-    }
 }
 
-/// What the origin's answer, or its silence, does to `entry`, when it was asked about what has
-/// these validators.
-fn decide(
-    entry: &Entry,
-    asked_about: &[&Validators<'_>],
-    answer: &Result<FromOrigin, Stop>,
-) -> Refresh {
-    let said = answer.as_ref().ok().map(|answer| (answer.head.status(), answer.head.fields()));
+/// What the origin's answer, or its silence, does to what is stored. A URL holds one answer, and
+/// what suits this request lies at one: a 304 can be about no other.
+fn decide(known: &Known, answered: &Result<FromOrigin, Stop>) -> Refresh {
+    let Some(entry) = known.entry() else { return Refresh::Replace };
+    let said = answered.as_ref().ok().map(|answer| (answer.head.status(), answer.head.fields()));
+    let validators = entry.validators();
+    let asked_about: &[&Validators<'_>] = match known {
+        Known::ToConfirm(_) => &[&validators],
+        _ => &[],
+    };
     refresh(&entry.stored, asked_about, said, clock::now())
 }
 
-/// Asks whether what has these validators is still good (RFC 9111 §4.3.1).
-fn put_validators(fields: &mut Edits, stored: &Validators<'_>) {
-    for (validator, condition) in
-        [("etag", "if-none-match"), ("last-modified", "if-modified-since")]
-    {
-        if let Some(value) = stored.first(validator).and_then(|value| str::from_utf8(value).ok()) {
-            fields.set(condition, value);
-        }
-    }
-}
-
-/// The stored fields, those of a 304 in place of their namesakes (RFC 9111 §3.2). A tag that is
-/// `ours` stands for the body as it is stored, and the origin's for another.
-fn merge<'a>(stored: &'a Head, update: &'a Head, ours: bool) -> Vec<(&'a str, &'a [u8])> {
-    let is_kept = |name: &str| is_kept_on_update(name) || (ours && name == "etag");
-    let stays = |name: &str| is_kept(name) || update.first(name).is_none();
-    let old = stored.lines().filter(|(name, _)| stays(name));
-    old.chain(update.lines().filter(|(name, _)| !is_kept(name))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn head(lines: &str) -> Head {
-        ResponseHead::parse(format!("200\n{lines}")).into_fields()
-    }
-
-    fn merged(stored: &str, update: &str, ours: bool) -> Vec<String> {
-        let (stored, update) = (head(stored), head(update));
-        let lines = merge(&stored, &update, ours);
-        lines
-            .iter()
-            .map(|(name, value)| format!("{name}:{}", str::from_utf8(value).unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn a_304_updates_what_does_not_describe_the_stored_body() {
-        let stored = "content-type:text/css\ncontent-length:5\nx-a:1\nx-a:2\nx-b:1";
-        let update = "content-type:text/html\ncontent-length:0\nx-a:3\nx-c:1";
-        assert_eq!(
-            merged(stored, update, false),
-            ["content-length:5", "x-b:1", "content-type:text/html", "x-a:3", "x-c:1"]
-        );
-    }
-
-    #[test]
-    fn a_tag_of_ours_stays_and_one_of_the_origins_is_updated() {
-        assert_eq!(merged("etag:W/\"1\"", "etag:\"1\"", true), ["etag:W/\"1\""]);
-        assert_eq!(merged("etag:\"1\"", "etag:W/\"1\"", false), ["etag:W/\"1\""]);
-    }
+/// Whether a stored answer must not serve without being confirmed (RFC 9111 §5.2.2.2).
+fn is_only_fresh(entry: &Entry) -> bool {
+    entry.stored.forbids_stale
 }

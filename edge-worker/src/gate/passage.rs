@@ -46,6 +46,10 @@ impl<'a> Address<'a> {
     pub(super) fn of(head: &'a RequestHead) -> Result<Self, Stop> {
         let url = Url::split(head.url()).ok_or(Stop::Broken("unknown-url"))?;
         let bad = |what: &dyn ToString| Stop::Refused(Problem::bad_request(what.to_string()), None);
+        // The platform reads a path out of a Host that holds one.
+        if let Some(host) = head.fields().text("host") {
+            Host::parse(host, url.scheme).map_err(|error| bad(&error))?;
+        }
         Ok(Self {
             scheme: url.scheme,
             host: Host::parse(url.authority, url.scheme).map_err(|error| bad(&error))?,

@@ -18,7 +18,7 @@
 //! time for the same question, one without either that it is not.
 //! Lines may hold `<-10s>` (an HTTP-date, counted from the begin of the case), `<+60s rfc850>`
 //! and `<+60s asctime>` (in the obsolete formats), `<host>` and `<other>` (the case's own hosts),
-//! `<8000>` (so many letters) and `<long>` (one path segment longer than any target may be).
+//! `<cache>` (how the tier calls itself), `<8000>` (so many letters) and `<long>` (one path segment longer than any target may be).
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -46,9 +46,9 @@ pub struct Case {
     /// Further lines of its route.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub route: String,
-    /// The tier that it is for; cases for the origin's run at the edge too, where they apply.
-    #[serde(default)]
-    pub tier: Tier,
+    /// The tier that it is for, if it is not for both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
     /// What happens, in order.
     pub steps: Vec<Step>,
 }
@@ -66,14 +66,22 @@ pub enum Kind {
 }
 
 /// The tier of a case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// The shim's.
-    #[default]
     Origin,
     /// The worker's.
     Edge,
+}
+
+impl From<Tier> for tidegate_core::Tier {
+    fn from(tier: Tier) -> Self {
+        match tier {
+            Tier::Origin => Self::Origin,
+            Tier::Edge => Self::Edge,
+        }
+    }
 }
 
 /// One thing that happens.
@@ -128,9 +136,16 @@ impl Case {
         format!("other.{}", self.host())
     }
 
-    /// Whether it needs time to pass, which only a virtual clock can hurry.
-    pub fn waits(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Wait { .. }))
+    /// Why a real program on this tier cannot show it, if it cannot.
+    pub fn unplayable_on(&self, tier: Tier) -> Option<&'static str> {
+        let is_silent = |ask: &Ask| ask.origin.first().is_some_and(|first| first == "silent");
+        if self.tier.is_some_and(|only| only != tier) {
+            return Some("for the other tier");
+        }
+        if self.steps.iter().any(|step| matches!(step, Step::Wait { .. })) {
+            return Some("needs time to pass, which only a virtual clock can hurry");
+        }
+        self.asks().any(is_silent).then_some("waits for an origin that never answers")
     }
 
     /// The questions, in their order.

@@ -5,7 +5,7 @@ use tidegate_core::headers::FieldsMut;
 use tidegate_core::headers::http_date::HttpDate;
 use tidegate_core::{Fields, Timestamp};
 
-use crate::case::{Ask, Case};
+use crate::case::{Ask, Case, Tier};
 
 /// A header section: lower-case names with their values, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -51,14 +51,15 @@ pub enum Script {
 pub struct Terms {
     host: String,
     other: String,
+    cache: &'static str,
     start: Timestamp,
 }
 
 impl Terms {
-    /// Those of `case`, when it begins at `start`, in seconds since the epoch.
-    pub fn of(case: &Case, start: u64) -> Self {
-        let start = Timestamp::from_secs(start);
-        Self { host: case.host(), other: case.other_host(), start }
+    /// Those of `case` on `tier`, when it begins at `start`, in seconds since the epoch.
+    pub fn of(case: &Case, tier: Tier, start: u64) -> Self {
+        let (start, tier) = (Timestamp::from_secs(start), tidegate_core::Tier::from(tier));
+        Self { host: case.host(), other: case.other_host(), cache: tier.cache_name(), start }
     }
 
     /// The line with its placeholders filled in.
@@ -88,6 +89,7 @@ impl Terms {
             "host" => return Some(self.host.clone()),
             "HOST" => return Some(self.host.to_ascii_uppercase()),
             "other" => return Some(self.other.clone()),
+            "cache" => return Some(self.cache.to_owned()),
             "8000" => return Some("x".repeat(8000)),
             "long" => return Some("x".repeat(tidegate_core::target::MAX_LEN)),
             _ => {}

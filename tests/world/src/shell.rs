@@ -15,10 +15,10 @@ use tidegate_core::policy::Bypass;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
 use tidegate_core::{
-    CacheKey, CacheRule, Host, Identity, Method, Plan, Policy, Reuse, Scheme, Target, Timestamp,
+    CacheKey, CacheRule, Host, Identity, Method, Plan, Policy, Reuse, Scheme, Target, Tier,
+    Timestamp,
 };
 
-use crate::case::Tier;
 use crate::expectation::Seen;
 use crate::message::{Head, Request, Response, Script};
 use crate::store::{Answer, Store};
@@ -29,7 +29,7 @@ const SCHEME: Scheme = Scheme::Http;
 /// A gate, its store and its clock.
 pub(crate) struct World {
     policy: Policy,
-    tier: tidegate_core::Tier,
+    tier: Tier,
     store: Store,
     now: Timestamp,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Passage<'a> {
     asked: &'a tidegate_core::Request<'a, Head>,
     plan: Plan<'a>,
     identity: Identity,
-    tier: tidegate_core::Tier,
+    tier: Tier,
     now: Timestamp,
 }
 
@@ -55,10 +55,6 @@ type Later = Option<(CacheKey, Arc<Answer>)>;
 
 impl World {
     pub(crate) fn new(policy: Policy, tier: Tier, now: Timestamp) -> Self {
-        let tier = match tier {
-            Tier::Origin => tidegate_core::Tier::Origin,
-            Tier::Edge => tidegate_core::Tier::Edge,
-        };
         Self { policy, tier, store: Store::default(), now }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidegate_core::{Timestamp, document};
 
-use crate::case::{Case, Step};
+use crate::case::{Case, Step, Tier};
 use crate::expectation::{Clock, Seen, differences};
 use crate::message::Terms;
 use crate::policy;
@@ -33,8 +33,10 @@ pub fn judge(case: &Case) -> Verdict {
             return verdict;
         }
     };
-    let terms = Terms::of(case, START);
-    let mut world = World::new(policy, case.tier, Timestamp::from_secs(START));
+    // A case for both tiers is one for the core: it need not be told twice.
+    let tier = case.tier.unwrap_or(Tier::Origin);
+    let terms = Terms::of(case, tier, START);
+    let mut world = World::new(policy, tier.into(), Timestamp::from_secs(START));
     for (number, step) in (1..).zip(&case.steps) {
         match step {
             Step::Wait { wait } => match milliseconds(wait) {

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 
 use crate::run;
+use crate::test::other_policies::OtherPolicy;
 use crate::test::session::TestRun;
-use crate::test::{changed_policy, rust, small_world};
+use crate::test::{rust, small_world};
 use crate::tools::Tools;
 use crate::workspace::Workspace;
 
@@ -29,7 +30,7 @@ pub(super) fn run(workspace: &Workspace, tools: &Tools) -> Result<TestRun> {
     node.args(files);
     rust::point_at_programs(workspace, &mut node);
     node.env("TIDEGATE_WORLD_WASM", small_world::module(workspace));
-    node.env("CHANGED_WORKER", changed_policy::folder(workspace).join("worker"));
+    node.env("CHANGED_WORKER", OtherPolicy::Changed.worker(workspace));
     let heard = run::shown_and_kept(node)?;
     let account = fs::read_to_string(&results)
         .with_context(|| format!("node left no account in {}", results.display()))?;

@@ -1,5 +1,6 @@
 //! Cargo's own checks, with nothing let through.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use anyhow::Result;
@@ -48,6 +49,23 @@ pub(super) fn tests(workspace: &Workspace) -> Result<TestRun> {
     Ok(TestRun { passed, success: heard.success })
 }
 
+/// A file of tests that are ignored unless what they need besides is there, with all they say.
+pub(super) fn test_that_needs_more(
+    workspace: &Workspace,
+    file: &str,
+    equip: impl FnOnce(&mut Command),
+) -> Result<TestRun> {
+    let arguments = ["test", "--package", "tidegate-tests", "--test", file, "--"];
+    let mut command = cargo(workspace, &arguments);
+    command.args(["--ignored", "--show-output"]);
+    point_at_programs(workspace, &mut command);
+    equip(&mut command);
+    let heard = run::shown_and_kept(command)?;
+    let passed: BTreeSet<String> =
+        heard.text.lines().filter_map(passed_test).map(str::to_owned).collect();
+    Ok(TestRun { success: heard.success && !passed.is_empty(), passed })
+}
+
 /// Nextest does not know these; libraries alone have them.
 pub(super) fn documentation_tests(workspace: &Workspace) -> Result<()> {
     run::visibly(cargo(workspace, &["test", "--doc", "--no-fail-fast"]))
@@ -86,7 +104,6 @@ fn passed_test(line: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn passed_tests_are_read_from_both_runners() {

@@ -1,0 +1,57 @@
+//! What a request that changed something voids in this data centre (RFC 9111 §4.4).
+
+use tidegate_core::headers::Fields;
+use tidegate_core::invalidate::{Resource, invalidated};
+use tidegate_core::{CacheKey, CacheRule, Host, Method, Request, Target, Timestamp};
+
+use super::passage::Passage;
+use crate::cache_store::{Place, voided};
+use crate::url::Url;
+
+impl Passage<'_> {
+    /// Voids what an answer with this head makes void, but for what goes to `kept`.
+    pub(super) fn invalidate(
+        &self,
+        status: u16,
+        head: &impl Fields,
+        kept: Option<&Place>,
+        now: Timestamp,
+    ) {
+        let store = &self.gate.store;
+        for resource in invalidated(&self.asked, status, head) {
+            self.void(&resource, kept, now);
+        }
+        for tag in self.plan.invalidates(&self.asked, &self.who, status, head) {
+            store.void_later(&self.gate.context, self.asked.host, &voided::tag(&tag), now);
+        }
+    }
+
+    /// The names by which an answer with this head can be voided: what all answers for one
+    /// resource share where their keys do not, and its tags.
+    pub(super) fn names(&self, rule: &CacheRule, head: &impl Fields) -> Vec<String> {
+        let many = !rule.key.is_of_the_target();
+        let resource = many.then(|| voided::resource(&Resource::of(&self.asked)));
+        let tags = self.plan.tags(&self.asked, &self.who, head);
+        resource.into_iter().chain(tags.iter().map(voided::tag)).collect()
+    }
+
+    fn void(&self, resource: &Resource, kept: Option<&Place>, now: Timestamp) {
+        let Passage { gate, asked, .. } = self;
+        let Some(url) = Url::split(resource.as_str()) else { return };
+        let (host, target) = (Host::parse(url.authority, url.scheme), Target::parse(url.target));
+        let (Ok(host), Ok(target)) = (host, target) else { return };
+        let get = Request::read(Method::Get, url.scheme, &host, &target, asked.fields);
+        // By the route: this request's body keeps it out of the cache, not what is in there.
+        let route = gate.policy.plan(self.plan.tier, &get).route;
+        let Some(rule) = route.and_then(|route| route.cache_rule(self.plan.tier)) else { return };
+        if !rule.key.is_of_the_target() {
+            gate.store.void_later(&gate.context, &host, &voided::resource(resource), now);
+            return;
+        }
+        let place = Place::of(&CacheKey::of(&rule.key, &get, &self.who), &host);
+        // With the first answer gone, nothing leads to its variants.
+        if kept.is_none_or(|kept| kept.first() != place.first()) {
+            gate.store.delete_later(&gate.context, place.first().to_owned());
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The worker once more for each policy but the repository's that tests need, kept where they
+//! look for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::tools::Tools;
+use crate::workspace::Workspace;
+use crate::{edge, run};
+
+/// A policy, by the folder below `target` that it and its worker are kept in.
+#[derive(Clone, Copy)]
+pub(super) enum OtherPolicy {
+    /// The repository's with one time to live changed, and keys for tokens: what the tests at
+    /// the edge show that the worker follows the policy by.
+    Changed,
+    /// That of the cases in tests/cases.
+    Cases,
+}
+
+/// What stands in tidegate.toml, and what the changed policy has in its place.
+const DAY: &str = r#"edge = { mode = "override", ttl = "1d""#;
+const TWO_HOURS: &str = r#"edge = { mode = "override", ttl = "2h""#;
+
+/// What the changed policy has besides: the key set is served by tests/edge/harness/tokens.mjs.
+const TOKENS: &str = r#"
+[identity.jwt]
+keys = [{ kid = "h", alg = "HS256", secret = "${JWT_SECRET}" }]
+jwks = "http://127.0.0.1:47917/keys.json"
+refresh = "1h"
+
+[[routes]]
+name = "own"
+match = "/plugins/widget.js"
+upstream = "plugin_server"
+limit = "standard"
+key = "user:{user}:widget"
+edge = { mode = "override", ttl = "1h" }
+"#;
+
+impl OtherPolicy {
+    /// Builds its worker, and keeps the build.
+    pub(super) fn build(self, workspace: &Workspace, tools: &Tools) -> Result<()> {
+        let folder = self.folder(workspace);
+        fs::create_dir_all(&folder)?;
+        let policy = folder.join("tidegate.toml");
+        write_if_other(&policy, &self.text(workspace)?)?;
+        edge::build(workspace, tools, Some(&policy))?;
+        copy(&workspace.path("edge-worker/build"), &self.worker(workspace))
+    }
+
+    /// Where [`Self::build`] leaves the worker.
+    pub(super) fn worker(self, workspace: &Workspace) -> PathBuf {
+        self.folder(workspace).join("worker")
+    }
+
+    fn folder(self, workspace: &Workspace) -> PathBuf {
+        workspace.target().join(match self {
+            Self::Changed => "changed-policy",
+            Self::Cases => "cases-policy",
+        })
+    }
+
+    fn text(self, workspace: &Workspace) -> Result<String> {
+        match self {
+            Self::Changed => {
+                let original = fs::read_to_string(workspace.path("tidegate.toml"))?;
+                ensure!(original.contains(DAY), "tidegate.toml has no `{DAY}` to change");
+                Ok(original.replace(DAY, TWO_HOURS) + TOKENS)
+            }
+            Self::Cases => run::answer(workspace.debug_binary("edge-cases-policy"), &[])
+                .context("edge-cases-policy wrote no policy"),
+        }
+    }
+}
+
+/// The same text again would make cargo build the worker again.
+fn write_if_other(path: &Path, text: &str) -> Result<()> {
+    if fs::read_to_string(path).ok().as_deref() != Some(text) {
+        fs::write(path, text).with_context(|| format!("could not write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        fs::remove_dir_all(to)?;
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("could not list {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy(&entry.path(), &target)?,
+            false => drop(fs::copy(entry.path(), target)?),
+        }
+    }
+    Ok(())
+}
