@@ -174,7 +174,7 @@ impl Linter<'_> {
             self.warn(
                 Lint::TagsAtEdge,
                 &format!("{path}.tags"),
-                format!("the edge keeps answers of `{}`, and hears of no invalidation", route.name),
+                format!("the edge keeps answers of `{}`, and one data centre hears of an invalidation", route.name),
                 "write `edge = \"bypass\"`, or a time at the edge that may pass until a change shows",
             );
         }

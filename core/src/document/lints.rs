@@ -104,7 +104,7 @@ impl Lint {
                 "Parameters that authorise, and are not in the key, hand the answer to whoever lacks them."
             }
             Self::TagsAtEdge => {
-                "The edge does not hear of invalidations: its copies stay until their time is up."
+                "An invalidation reaches one data centre of the edge: elsewhere copies stay until their time is up."
             }
             Self::WorkersDev => "The Cache API keeps nothing on workers.dev.",
             Self::IdentityAlone => {

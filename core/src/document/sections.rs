@@ -143,7 +143,8 @@ section! {
         /// stands for who asks, any other `{name}` for that parameter of the pattern.
         default tags: Located<Vec<Template>>,
         /// The tags whose answers are invalid once a POST, PUT, DELETE or other unsafe request
-        /// of this route has succeeded. The shim drops them; the edge does not hear of it.
+        /// of this route has succeeded. The shim drops them; of the edge, the
+        /// data centre that the request passed through.
         default invalidates: Located<Vec<Template>>,
         /// Caching at the edge: `"bypass"` (the default), `"respect"`, or a table.
         optional edge: Located<CacheSection>,
