@@ -30,6 +30,17 @@ const POLICY: &str = "TIDEGATE_POLICY";
 /// How cargo begins what the worker's build script warns of.
 const POLICY_WARNING: &str = "warning: tidegate-edge@";
 
+/// What rustc and wasm-bindgen use of wasm, and workerd understands; as worker-build has it.
+const WASM_FEATURES: [&str; 7] = [
+    "--enable-mutable-globals",
+    "--enable-sign-ext",
+    "--enable-nontrapping-float-to-int",
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-reference-types",
+    "--enable-exception-handling",
+];
+
 /// Builds edge-worker/build from the sources and the policy.
 pub(crate) fn build(workspace: &Workspace, tools: &Tools, policy: Option<&Path>) -> Result<()> {
     let policy = chosen_policy(policy)?;
@@ -101,7 +112,17 @@ fn package(workspace: &Workspace, tools: &Tools, policy: Option<&Path>) -> Resul
     hand_over_policy(&mut command, policy);
     as_worker_build_does(&mut command);
     run::forget_cargo_run(&mut command);
-    run::in_the_background(command, &workspace.target().join("tools/worker-build.run.log"))
+    run::in_the_background(command, &workspace.target().join("tools/worker-build.run.log"))?;
+    drop_names(workspace, tools)
+}
+
+/// Takes the names of functions out of the wasm: an eighth of the upload, and of use to nobody who
+/// has not built it. worker-build keeps them, whatever its own wasm-opt is told.
+fn drop_names(workspace: &Workspace, tools: &Tools) -> Result<()> {
+    let wasm = workspace.path("edge-worker/build/index_bg.wasm");
+    let mut wasm_opt = tools.wasm_opt();
+    wasm_opt.arg("--strip-debug").args(WASM_FEATURES).arg(&wasm).arg("-o").arg(&wasm);
+    run::visibly(wasm_opt)
 }
 
 /// worker-build sets this for wasm-bindgen's macro, which picks the futures

@@ -81,6 +81,13 @@ impl Tools {
         command
     }
 
+    /// The optimizer of wasm, as a command.
+    pub(crate) fn wasm_opt(&self) -> Command {
+        let mut command = self.node();
+        command.arg(self.npm.binary("wasm-opt"));
+        command
+    }
+
     /// Wrangler, as a command: offline, silent about itself, and leaving its
     /// logs below `target`.
     pub(crate) fn wrangler(&self, workspace: &Workspace) -> Command {
