@@ -2,6 +2,7 @@
 //! that Tidegate reads or writes.
 
 pub mod accept;
+pub mod accept_encoding;
 pub mod cache_control;
 pub mod cache_groups;
 pub mod cache_status;
@@ -9,12 +10,14 @@ pub mod etag;
 pub mod http_date;
 pub mod last_modified;
 pub mod list;
+pub mod media_type;
 pub mod no_vary_search;
 pub mod range;
 pub mod rate_limit;
 pub mod structured;
 pub mod targeted;
 pub mod vary;
+pub(crate) mod weight;
 
 use core::fmt;
 

@@ -13,6 +13,7 @@
 //! | what does this answer to a revalidation do to it? (§4.3) | [`refresh::refresh`] → [`Refresh`] |
 //! | may we keep this answer? (§3) | [`store::store`] → [`Store`] |
 //! | which fields leave on this tier? | [`respond`] |
+//! | in which coding does the body leave? | [`compress::Offer`] → [`compress::Verdict`] |
 //!
 //! Time is an argument ([`Timestamp`]). State goes in, new state comes out, the shell keeps it.
 //! Every "no" is an enum whose words logs, `Cache-Status` and `explain` share.
@@ -69,6 +70,7 @@
 
 extern crate alloc;
 
+pub mod compress;
 pub mod conditional;
 pub mod device;
 #[cfg(feature = "toml")]

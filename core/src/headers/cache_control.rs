@@ -146,6 +146,8 @@ pub struct RequestDirectives {
     pub no_cache: bool,
     /// `only-if-cached`, §5.2.1.7.
     pub only_if_cached: bool,
+    /// `no-transform`, §5.2.1.6.
+    pub no_transform: bool,
     /// `max-age`, §5.2.1.1: no older than this. Zero when malformed.
     pub max_age: Option<u32>,
     /// `min-fresh`, §5.2.1.3: fresh for this much longer. Ignored when malformed.
@@ -189,6 +191,7 @@ impl RequestDirectives {
                 8 if is("no-cache") => self.no_cache = true,
                 9 if is("min-fresh") => window(&mut self.min_fresh, argument),
                 9 if is("max-stale") => self.max_stale = self.max_stale.or(max_stale(argument)),
+                12 if is("no-transform") => self.no_transform = true,
                 14 if is("only-if-cached") => self.only_if_cached = true,
                 _ => {}
             }

@@ -30,6 +30,11 @@ impl<'a> ETag<'a> {
         self.weak
     }
 
+    /// What is between the quotes.
+    pub const fn opaque(&self) -> &'a [u8] {
+        self.opaque
+    }
+
     /// Whether both stand for equivalent answers; what If-None-Match compares by.
     pub fn matches_weakly(&self, other: &ETag<'_>) -> bool {
         self.opaque == other.opaque
@@ -50,9 +55,9 @@ pub fn none_match_names(line: &[u8], current: Option<&ETag<'_>>) -> bool {
     tags(line).any(|tag| tag.matches_weakly(current))
 }
 
-/// The entity tags of a list. No other list holds them: in a tag a backslash escapes nothing, so
+/// The well-formed entity tags of a list, others left out. No other list holds them: in a tag a backslash escapes nothing, so
 /// that `"\\"` is a whole one (§8.8.3).
-fn tags(line: &[u8]) -> impl Iterator<Item = ETag<'_>> {
+pub fn tags(line: &[u8]) -> impl Iterator<Item = ETag<'_>> {
     let mut rest = line;
     core::iter::from_fn(move || {
         loop {

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use arrayvec::ArrayVec;
 
+use super::weight::weighted;
 use super::{Fields, list};
 
 /// Which request fields chose this answer.
@@ -50,6 +51,18 @@ impl Vary {
         match self {
             Self::Fields(names) => names,
             Self::Nothing | Self::Anything => &[],
+        }
+    }
+
+    /// The same for a cache that asks with the same value of `name` (in lower case) whoever asks:
+    /// so that field tells none of its answers apart.
+    #[must_use]
+    pub fn without(self, name: &str) -> Self {
+        let Self::Fields(names) = self else { return self };
+        let others: Box<[_]> = names.into_iter().filter(|other| **other != *name).collect();
+        match others.is_empty() {
+            true => Self::Nothing,
+            false => Self::Fields(others),
         }
     }
 
@@ -122,12 +135,8 @@ struct Weighted<'a> {
 
 impl<'a> Weighted<'a> {
     fn read(member: &'a [u8]) -> Self {
-        let (range, parameter) = match member.iter().position(|b| *b == b';') {
-            Some(at) => (member[..at].trim_ascii(), member[at + 1..].trim_ascii()),
-            None => (member, &b"q=1"[..]),
-        };
-        match weight(parameter) {
-            Some(weight) => Self { text: range, weight: Some(weight) },
+        match weighted(member) {
+            Some((text, weight)) => Self { text, weight: Some(weight) },
             None => Self { text: member, weight: None },
         }
     }
@@ -168,22 +177,6 @@ fn spell_by_weight<'a>(
         })
 }
 
-/// `q=0.5` in thousandths; `None` for what is no weight.
-fn weight(parameter: &[u8]) -> Option<u16> {
-    let [b'q' | b'Q', b'=', whole @ (b'0' | b'1'), fraction @ ..] = parameter else { return None };
-    let digits = match fraction {
-        [] => &[],
-        [b'.', digits @ ..] => digits,
-        _ => return None,
-    };
-    if digits.len() > 3 || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let scale = [1000, 100, 10, 1][digits.len()];
-    let fraction = digits.iter().fold(0, |n, b| n * 10 + u16::from(b - b'0')) * scale;
-    Some(u16::from(whole - b'0') * 1000 + fraction).filter(|weight| *weight <= 1000)
-}
-
 /// Hands `part` on behind its length, so that parts cannot run into each other.
 fn spell_part(part: &[u8], take: &mut impl FnMut(&[u8]) -> bool) -> bool {
     take(&(part.len() as u32).to_be_bytes()) && take(part)
@@ -201,6 +194,13 @@ mod tests {
     fn lines_case_order_and_repeats_do_not_matter() {
         assert_eq!(vary(&["Accept, accept-encoding"]), vary(&["Accept-Encoding", "ACCEPT,accept"]));
         assert_eq!(vary(&[""]), Vary::Nothing);
+    }
+
+    #[test]
+    fn a_field_that_is_always_the_same_tells_nothing_apart() {
+        assert_eq!(vary(&["accept, cookie"]).without("accept"), vary(&["cookie"]));
+        assert_eq!(vary(&["accept"]).without("accept"), Vary::Nothing);
+        assert_eq!(vary(&["*"]).without("accept"), Vary::Anything);
     }
 
     #[test]
