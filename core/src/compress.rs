@@ -11,8 +11,8 @@ pub mod tag;
 
 pub use rule::{CodingRule, CompressionRule};
 
-pub use crate::headers::accept_encoding::Coding;
 use crate::headers::accept_encoding::AcceptEncoding;
+pub use crate::headers::accept_encoding::Coding;
 use crate::headers::etag::ETag;
 use crate::headers::media_type;
 use crate::headers::{Fields, ResponseDirectives};
@@ -86,6 +86,8 @@ pub enum Uncompressed {
     /// It is for one person, and may hold a secret beside what somebody else made the browser
     /// send: its compressed length would tell (BREACH).
     Personal,
+    /// There is no room for an encoder: the one reason that shells find themselves.
+    NoEncoder,
 }
 
 impl Uncompressed {
@@ -105,6 +107,7 @@ impl Uncompressed {
             Self::MediaType => "media-type",
             Self::TooSmall => "too-small",
             Self::Personal => "personal",
+            Self::NoEncoder => "no-encoder",
         }
     }
 
@@ -124,6 +127,7 @@ impl Uncompressed {
             Self::MediaType => "its media type is none of those to compress",
             Self::TooSmall => "it is shorter than min_bytes",
             Self::Personal => "it is for one person, and its length could give a secret away",
+            Self::NoEncoder => "there is no room for an encoder",
         }
     }
 }
@@ -263,8 +267,8 @@ fn is_personal<F: Fields + ?Sized>(
         return false;
     }
     let by_token = request.authorization.is_some_and(is_token);
-    let unbidden = request.fields.first("cookie").is_some()
-        || (request.authorization.is_some() && !by_token);
+    let unbidden =
+        request.fields.first("cookie").is_some() || (request.authorization.is_some() && !by_token);
     unbidden || ((said.private || !said.private_fields.is_empty()) && !by_token)
 }
 

@@ -17,6 +17,7 @@
 
 mod browser;
 mod caching;
+mod compression;
 mod declare;
 mod decode;
 pub mod diagnostic;

@@ -12,6 +12,7 @@ use core::time::Duration;
 
 use serde::Serialize;
 
+use crate::compress::{self, CompressionRule, Offer, Uncompressed};
 use crate::freshness::Exchange;
 use crate::headers::{Fields, FieldsMut};
 use crate::identity::Identity;
@@ -40,6 +41,8 @@ pub struct Explanation {
     /// The tags that the request invalidates when it succeeds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub invalidates: Vec<String>,
+    /// In which coding the body leaves.
+    pub compression: CompressionExplanation,
     /// The fields that leave with the answer, on a first request that the origin answers with
     /// 200 and not a word on caching.
     pub headers: Vec<(String, String)>,
@@ -87,6 +90,24 @@ pub struct CacheExplanation {
     /// What it can be invalidated by besides its URI.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+}
+
+/// In which coding the body leaves, if the answer suits the rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CompressionExplanation {
+    /// The coding, or `identity` for none.
+    pub coding: &'static str,
+    /// Its level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<u32>,
+    /// Why none, in a word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// Why, in a sentence.
+    pub why: String,
+    /// What the policy says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<CompressionRule>,
 }
 
 /// A limit that the request must pass.
@@ -139,6 +160,7 @@ pub fn explain<F: Fields + ?Sized>(
                 tags.map(|tag| tag.as_str().to_owned()).collect()
             }
         },
+        compression: compression(&plan, request),
         headers: headers(&plan, request, who, now),
         sources: BTreeMap::new(),
     }
@@ -186,6 +208,47 @@ fn cache<F: Fields + ?Sized>(
                     tags.map(|tag| tag.as_str().to_owned()).collect()
                 }
             },
+        },
+    }
+}
+
+/// For an answer that has nothing against it itself: what that may be is in the rule.
+fn compression<F: Fields + ?Sized>(
+    plan: &Plan<'_>,
+    request: &Request<'_, F>,
+) -> CompressionExplanation {
+    let none = |why: Uncompressed, rule: Option<&CompressionRule>| CompressionExplanation {
+        coding: "identity",
+        level: None,
+        reason: Some(why.as_str()),
+        why: why.explain().to_owned(),
+        rule: rule.cloned(),
+    };
+    let rule = match plan.compression() {
+        Ok(rule) => rule,
+        Err(why) => return none(why, None),
+    };
+    let offer = Offer::to(rule, request);
+    let types = rule.types.iter().map(|range| String::from(range.clone()));
+    let some = rule.types.first().map(|range| [("content-type", range.as_str())]);
+    let answer = compress::Answer {
+        status: 200,
+        head: some.as_ref().map_or(&SILENT[..], |head| &head[..]),
+        length: None,
+        is_shared: plan.cache.is_ok_and(|rule| !rule.key.is_personal()),
+    };
+    match offer.decide(request, &answer).coding {
+        Err(why) => none(why, Some(rule)),
+        Ok(coding) => CompressionExplanation {
+            coding: coding.as_str(),
+            level: Some(offer.level(coding)),
+            reason: None,
+            why: format!(
+                "bodies of {} bytes or more, of {}",
+                rule.min_bytes,
+                types.collect::<Vec<_>>().join(", ")
+            ),
+            rule: Some(rule.clone()),
         },
     }
 }
@@ -333,6 +396,13 @@ impl fmt::Display for Explanation {
             let value = format_args!("{name}: {limit}{block}; counts by {counted_by}{source}");
             self.line(f, "limit", value)?;
             self.line(f, "", format_args!("at the worst {worst_burst} at once"))?;
+        }
+        let CompressionExplanation { coding, level, why, .. } = &self.compression;
+        match level {
+            Some(level) => {
+                self.line(f, "compression", format_args!("{coding} at level {level}: {why}"))?
+            }
+            None => self.line(f, "compression", format_args!("none: {why}"))?,
         }
         writeln!(
             f,

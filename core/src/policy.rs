@@ -33,6 +33,7 @@ pub use plan::{Bypass, Plan};
 pub use template::Template;
 pub use terms::Terms;
 
+use crate::compress::CompressionRule;
 use crate::headers::ResponseDirectives;
 use crate::rate::Limit;
 use crate::rule::CacheRule;
@@ -83,6 +84,9 @@ pub struct Model {
     /// The stores of the shim that routes refer to by position.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub zones: Vec<Zone>,
+    /// What is compressed, and how: routes refer to these by position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compression: Vec<CompressionRule>,
     /// Fields that every answer leaves with, by lower-case name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -180,6 +184,9 @@ pub struct Route {
     /// The tags that a successful unsafe request invalidates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invalidates: Vec<Template>,
+    /// Position in [`Model::compression`]; without it the shim compresses nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<usize>,
     /// Fields that its answers leave with, by lower-case name, in place of the policy's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -243,6 +250,8 @@ pub enum LoadError {
     UnknownLimit(String),
     /// A route refers to a zone that is not there.
     UnknownZone(String),
+    /// A route refers to a rule of compression that is not there.
+    UnknownCompression(String),
 }
 
 impl Policy {
@@ -260,6 +269,12 @@ impl Policy {
             model.routes.iter().find(|r| r.zone.is_some_and(|at| at >= model.zones.len()))
         {
             return Err(LoadError::UnknownZone(route.name.clone()));
+        }
+        let rules = model.compression.len();
+        if let Some(route) =
+            model.routes.iter().find(|r| r.compression.is_some_and(|at| at >= rules))
+        {
+            return Err(LoadError::UnknownCompression(route.name.clone()));
         }
         let routes = model.routes.iter().enumerate();
         let table = RouteTable::build(routes.map(|(at, r)| (at, &r.pattern, &*r.hosts)));
@@ -392,6 +407,9 @@ impl fmt::Display for LoadError {
             }
             Self::UnknownZone(route) => {
                 write!(f, "the route `{route}` refers to a zone that is not there")
+            }
+            Self::UnknownCompression(route) => {
+                write!(f, "the route `{route}` refers to a compression that is not there")
             }
         }
     }

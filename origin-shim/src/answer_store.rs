@@ -1,17 +1,20 @@
 //! Where stored answers live in this process: in memory, bounded in bytes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, EntryAction};
+use tidegate_core::compress::Coding;
 use tidegate_core::headers::vary::{VariantSignature, Vary};
 use tidegate_core::invalidate::{Resource, Tag};
 use tidegate_core::policy::Terms;
 use tidegate_core::{CacheKey, Lookup, Stored, Timestamp};
 
 use crate::alike::AlikeIndex;
+use crate::coder::{CodedBodies, Coder};
 use crate::invalidations::{Invalidations, Moment};
 
 /// Most variants kept of one resource; the oldest goes first.
@@ -21,7 +24,7 @@ const VARIANTS_MAX: usize = 32;
 const OVERHEAD: usize = 256;
 
 /// A stored answer. Never changed once stored; a refresh puts another in its place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     /// The facts that decisions need.
     pub stored: Stored,
@@ -29,6 +32,10 @@ pub struct Answer {
     pub head: HeaderMap,
     /// The whole body, or the part that [`Stored::part`] says.
     pub body: Bytes,
+    /// The body in the codings that it has been compressed to…
+    pub coded: CodedBodies,
+    /// …and who makes them; nobody on a route that compresses nothing.
+    pub coder: Option<Arc<Coder>>,
     /// The resource it is an answer for: all its answers are invalidated together.
     pub resource: Resource,
     /// What else it is invalidated by.
@@ -126,7 +133,7 @@ impl AnswerStore {
     ) -> Vec<Arc<Answer>> {
         let variants = self.entries.get(key);
         let others = variants.iter().flat_map(|variants| variants.iter()).filter(|answer| {
-            !Arc::ptr_eq(answer, chosen)
+            !answer.is_or_has_body_of(chosen)
                 && answer.suits(request)
                 && self.holds(answer, chosen.terms)
         });
@@ -159,7 +166,7 @@ impl AnswerStore {
     }
 
     fn store(&self, key: CacheKey, old: Option<&Answer>, answer: Answer, now: Timestamp) {
-        let is_old = |other: &Arc<Answer>| old.is_some_and(|old| std::ptr::eq(&**other, old));
+        let is_old = |other: &Arc<Answer>| old.is_some_and(|old| other.is_or_has_body_of(old));
         let before = self.entries.get(&key);
         let mut variants: Vec<Arc<Answer>> = before
             .iter()
@@ -172,6 +179,27 @@ impl AnswerStore {
         variants.drain(..surplus);
         variants.push(Arc::new(answer));
         self.entries.insert(key, variants.into());
+    }
+
+    /// Puts a coded body beside the one that `coder` has made it of, if that is still stored.
+    pub(crate) fn attach(&self, key: &CacheKey, coder: &Arc<Coder>, coding: Coding, coded: Bytes) {
+        if !self.entries.contains_key(key) {
+            return;
+        }
+        // What is weighed anew is the entry as this leaves it.
+        let attached = self.entries.entry(key, Some(Duration::ZERO), |_, variants| {
+            let with = |answer: &Arc<Answer>| match answer.is_coded_by(coder) {
+                false => Arc::clone(answer),
+                true => {
+                    let mut answer = Answer::clone(answer);
+                    answer.coded = answer.coded.with(coding, coded.clone());
+                    Arc::new(answer)
+                }
+            };
+            *variants = variants.iter().map(with).collect();
+            EntryAction::Retain(())
+        });
+        drop(attached);
     }
 
     /// Forgets all variants of an answer.
@@ -194,6 +222,8 @@ impl Answer {
             stored: Stored { part: self.stored.part, ..stored },
             head,
             body: self.body.clone(),
+            coded: self.coded.clone(),
+            coder: self.coder.clone(),
             signature: vary.signature(request),
             vary,
             resource: self.resource.clone(),
@@ -207,6 +237,16 @@ impl Answer {
         self.vary.suits(&self.signature, request)
     }
 
+    fn is_coded_by(&self, coder: &Arc<Coder>) -> bool {
+        self.coder.as_ref().is_some_and(|own| Arc::ptr_eq(own, coder))
+    }
+
+    /// Whether this is `other`, or what became of it when a coded body was put beside its own.
+    fn is_or_has_body_of(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+            || other.coder.as_ref().is_some_and(|coder| self.is_coded_by(coder))
+    }
+
     fn is_replaced_by(&self, other: &Self) -> bool {
         self.vary == other.vary && self.signature == other.signature
     }
@@ -214,7 +254,8 @@ impl Answer {
     fn weight(&self) -> usize {
         let head: usize = self.head.iter().map(|(n, v)| n.as_str().len() + v.len() + 32).sum();
         let tags: usize = self.tags.iter().map(|tag| tag.as_str().len() + 24).sum();
-        OVERHEAD + head + tags + self.body.len() + self.signature.as_bytes().len()
+        let bodies = self.body.len() + self.coded.len();
+        OVERHEAD + head + tags + bodies + self.signature.as_bytes().len()
     }
 }
 
@@ -277,6 +318,8 @@ mod tests {
             },
             head: HeaderMap::new(),
             body: Bytes::from_static(body),
+            coded: CodedBodies::default(),
+            coder: None,
             resource: resource("/"),
             tags: Arc::default(),
             terms: Terms::default(),
@@ -353,6 +396,34 @@ mod tests {
         let later = Answer { began: store.invalidations.begin(), ..answer(b"later", "", &de) };
         store.put(key("/"), later, NOW);
         assert!(matches!(store.find(&key("/"), Terms::default(), &de), Lookup::Found(_)));
+    }
+
+    #[test]
+    fn p3_c8_a_coded_body_is_weighed_and_goes_with_the_answer() {
+        let store = Arc::new(store());
+        let coder = Coder::new(key("/"));
+        let made_of = |body| Answer {
+            coder: Some(Arc::clone(&coder)),
+            ..answer(body, "", &HeaderMap::new())
+        };
+        let coded = || match store.find(&key("/"), Terms::default(), &HeaderMap::new()) {
+            Lookup::Found(answer) => answer.coded.get(Coding::Br).cloned(),
+            Lookup::OtherVariants | Lookup::Nothing => panic!("it is stored"),
+        };
+        store.put(key("/"), made_of(b"text"), NOW);
+        assert_eq!(coded(), None);
+        let before = store.entries.weight();
+        coder.keep(&store, Coding::Br, Bytes::from_static(&[0; 1000]));
+        assert_eq!(store.entries.weight(), before + 1000);
+        assert_eq!(coded().unwrap().len(), 1000);
+
+        let other = answer(b"another", "", &HeaderMap::new());
+        store.put(key("/"), other, NOW);
+        coder.keep(&store, Coding::Gzip, Bytes::from_static(&[0; 1000]));
+        assert_eq!(coded(), None, "made of another body");
+        store.remove(&key("/"));
+        coder.keep(&store, Coding::Gzip, Bytes::from_static(&[0; 1000]));
+        assert_eq!(store.entries.weight(), 0);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Bodies on their way through: whole ones from memory, passing ones from a peer, and passing
-//! ones that are recorded to be stored.
+//! ones that are recorded to be stored or compressed on their way.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,6 +8,9 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+
+use crate::coder::Follower;
+use crate::compressing::Compressing;
 
 /// The body of a request or an answer.
 #[derive(Debug)]
@@ -18,6 +21,22 @@ pub enum Body {
     Passing(Incoming),
     /// Passed on as it comes, and recorded.
     Recorded(Recorder),
+    /// Compressed as it comes.
+    Compressing(Box<Compressing>),
+    /// A stored one that is being compressed.
+    Following(Follower),
+}
+
+/// Why a body broke off.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// Its sender broke off.
+    Peer(hyper::Error),
+    /// It could not be compressed.
+    Encoder(std::io::Error),
+    /// Whoever compressed it is gone.
+    Abandoned,
 }
 
 /// Records a body while it passes, and hands it over when it ends as it should. A body that
@@ -155,17 +174,22 @@ impl HttpBody for Recorder {
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = match self.get_mut() {
+            Self::Whole(bytes) => {
+                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
+            }
             Self::Passing(incoming) => Pin::new(incoming).poll_frame(context),
             Self::Recorded(recorder) => Pin::new(recorder).poll_frame(context),
-        }
+            Self::Compressing(compressing) => return Pin::new(compressing).poll_frame(context),
+            Self::Following(follower) => return Pin::new(follower).poll_frame(context),
+        };
+        frame.map(|frame| frame.map(|frame| frame.map_err(BodyError::Peer)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -173,6 +197,8 @@ impl HttpBody for Body {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Passing(incoming) => incoming.is_end_stream(),
             Self::Recorded(recorder) => recorder.is_end_stream(),
+            Self::Compressing(compressing) => compressing.is_end_stream(),
+            Self::Following(follower) => follower.is_end_stream(),
         }
     }
 
@@ -183,6 +209,7 @@ impl HttpBody for Body {
             }
             Self::Passing(incoming) => incoming.size_hint(),
             Self::Recorded(recorder) => recorder.size_hint(),
+            Self::Compressing(_) | Self::Following(_) => SizeHint::default(),
         }
     }
 }
@@ -192,3 +219,21 @@ impl std::fmt::Debug for Recorder {
         f.debug_struct("Recorder").field("recorded", &self.recorded.len()).finish_non_exhaustive()
     }
 }
+
+impl From<std::io::Error> for BodyError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Encoder(error)
+    }
+}
+
+impl std::fmt::Display for BodyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Peer(error) => write!(f, "its sender broke off: {error}"),
+            Self::Encoder(error) => write!(f, "it cannot be compressed: {error}"),
+            Self::Abandoned => f.write_str("whoever compressed it is gone"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {}

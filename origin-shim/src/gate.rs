@@ -2,6 +2,7 @@
 //! headers → body. The worker at the edge is the same loop in the same order.
 
 mod answer;
+mod coding;
 mod fetch;
 mod fetched;
 mod heads;
@@ -18,6 +19,7 @@ use http::header::HOST;
 use http::request::Parts;
 use hyper::body::Incoming;
 use known::Known;
+use tidegate_core::compress::Offer;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::http_types::Edits;
 use tidegate_core::key::QueryRule;
@@ -69,6 +71,8 @@ struct Passage<'a> {
     asked: &'a Request<'a, http::HeaderMap>,
     parts: &'a Parts,
     plan: Plan<'a>,
+    /// What the policy offers to compress; `None` where it compresses nothing.
+    offer: Option<Offer<'a>>,
     visitor: &'a Visitor,
     /// Maintenance keeps it from the origin.
     closed: Option<Closed<'a>>,
@@ -128,8 +132,9 @@ impl Gate {
         let visitor = Visitor::identify(policy, tokens, peer, &parts.headers, now).await;
         let plan = policy.plan(Tier::Origin, &asked);
         let closed = policy.maintenance(&asked, Some(visitor.ip), now);
-        let passage =
-            Passage { in_force, asked: &asked, parts: &parts, plan, visitor: &visitor, closed };
+        let offer = plan.compression().ok().map(|rule| Offer::to(rule, &asked));
+        let (asked, parts, visitor) = (&asked, &parts, &visitor);
+        let passage = Passage { in_force, asked, parts, plan, offer, visitor, closed };
         if let Some(closed) = closed.filter(|closed| !closed.serves_cached()) {
             let mut response = answer::closed(&passage, closed, now);
             respond::headers(response.headers_mut(), passage.plan.headers());

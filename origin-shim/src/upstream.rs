@@ -3,13 +3,19 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::header::{DATE, ETAG, HOST, HeaderName, HeaderValue, IF_RANGE, RANGE};
+use http::header::{
+    ACCEPT_ENCODING, DATE, ETAG, HOST, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE,
+    RANGE,
+};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tidegate_core::compress::Offer;
+use tidegate_core::compress::fields::ASKED_OF_ORIGIN;
+use tidegate_core::compress::tag::{self, Condition};
 use tidegate_core::headers::http_date::HttpDate;
 use tidegate_core::policy::Upstream;
 use tidegate_core::{Fields, Scheme, Target, Timestamp, forward};
@@ -206,6 +212,27 @@ pub fn date(head: &mut HeaderMap, received_at: Timestamp) {
 pub fn ask_for_the_whole(head: &mut HeaderMap) {
     for name in ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"] {
         head.remove(name);
+    }
+}
+
+/// Asks for the answer without coding, whoever asks, so that one is stored for all of them; and
+/// speaks of tags as the upstream knows them.
+///
+/// Without Accept-Encoding any coding would do (RFC 9110 §12.5.3).
+pub fn ask_without_coding(head: &mut HeaderMap, offer: &Offer<'_>) {
+    head.insert(ACCEPT_ENCODING, HeaderValue::from_static(ASKED_OF_ORIGIN));
+    for (name, condition) in [(IF_MATCH, Condition::Match), (IF_NONE_MATCH, Condition::NoneMatch)] {
+        let translated = |line: &HeaderValue| {
+            let list = tag::for_origin(line.as_bytes(), offer, condition)?;
+            HeaderValue::from_str(&list).ok()
+        };
+        let lines = head.get_all(&name).iter();
+        let lines: Vec<HeaderValue> =
+            lines.map(|line| translated(line).unwrap_or_else(|| line.clone())).collect();
+        head.remove(&name);
+        for line in lines {
+            head.append(name.clone(), line);
+        }
     }
 }
 

@@ -138,6 +138,12 @@ impl Shim {
         }
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A client of this shim.
     #[must_use]
     pub fn client(&self) -> Client {

@@ -191,6 +191,27 @@ fn r3_d3_bursts_admit_what_nginx_admits() {
 }
 
 #[test]
+fn p3_d3_text_is_compressed_by_gzip_at_level_6_or_brotli() {
+    let asked = |file, accept_encoding, more: &[&str]| {
+        let line = format!("Accept-Encoding: {accept_encoding}");
+        let arguments = [&["--tier", "origin", "-H", line.as_str()], more].concat();
+        Explained::with(file, &arguments).0["compression"].take()
+    };
+    for (file, least) in [(PLATFORM, 1024), (GUARDED, 1000)] {
+        let path = "/api/v1/plugins";
+        let gzip = asked(file, "gzip", &[path]);
+        assert_eq!((&gzip["coding"], &gzip["level"]), (&"gzip".into(), &6.into()), "{file}");
+        assert_eq!(gzip["rule"]["min_bytes"], least, "{file}");
+        let types = gzip["rule"]["types"].as_array().cloned().unwrap_or_default();
+        assert!(types.contains(&"text/*".into()) && types.contains(&"application/json".into()));
+        assert_eq!(asked(file, "gzip, br", &[path])["coding"], "br", "{file}");
+        assert_eq!(asked(file, "gzip", &["-H", "Authorization: Bearer x", path])["coding"], "gzip");
+        let opted_out = asked(file, "gzip", &["-H", "x-no-compression: 1", path]);
+        assert_eq!(opted_out["reason"], "opt-out", "{file}");
+    }
+}
+
+#[test]
 fn p4_d3_answers_leave_with_security_fields() {
     for file in [PLATFORM, GUARDED, TIERED] {
         let explained = Explained::anonymous(file, "origin", "/");

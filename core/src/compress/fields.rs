@@ -33,11 +33,7 @@ pub fn write(fields: &mut impl FieldsMut, head: &(impl Fields + ?Sized), verdict
     }
 }
 
-fn of_coded_bytes(
-    fields: &mut impl FieldsMut,
-    head: &(impl Fields + ?Sized),
-    coding: Coding,
-) {
+fn of_coded_bytes(fields: &mut impl FieldsMut, head: &(impl Fields + ?Sized), coding: Coding) {
     let tag = CodedTag::of(head.first("etag"), coding);
     for name in OF_OTHER_BYTES {
         let goes = match (name, tag) {
@@ -82,7 +78,9 @@ pub fn write_not_modified(
     request: &(impl Fields + ?Sized),
     head: &(impl Fields + ?Sized),
 ) {
-    if let Some(tag @ CodedTag::Suffixed(..)) = tag::of_not_modified(offer, request, head.first("etag")) {
+    if let Some(tag @ CodedTag::Suffixed(..)) =
+        tag::of_not_modified(offer, request, head.first("etag"))
+    {
         fields.set_display("etag", &tag);
     }
 }

@@ -24,7 +24,11 @@ fn offered(fields: Lines<'_>) -> Result<Coding, Uncompressed> {
     with_request(fields, |request| Offer::to(&rule, request).coding)
 }
 
-fn verdict(rule: &CompressionRule, asked: Lines<'_>, answer: &Answer<'_, [(&str, &str)]>) -> Verdict {
+fn verdict(
+    rule: &CompressionRule,
+    asked: Lines<'_>,
+    answer: &Answer<'_, [(&str, &str)]>,
+) -> Verdict {
     with_request(asked, |request| Offer::to(rule, request).decide(request, answer))
 }
 
@@ -132,8 +136,7 @@ fn breach_what_a_browser_is_made_to_ask_for_is_not_compressed() {
     ] {
         let answer = Answer { status: 200, head, length: None, is_shared: false };
         let careful = verdict(&CompressionRule::default(), asked, &answer);
-        let expected =
-            if is_personal { Err(Uncompressed::Personal) } else { Ok(Coding::Gzip) };
+        let expected = if is_personal { Err(Uncompressed::Personal) } else { Ok(Coding::Gzip) };
         assert_eq!(careful, Verdict { coding: expected, varies: true }, "{asked:?} {head:?}");
         let shared = Answer { is_shared: true, ..answer };
         assert!(verdict(&CompressionRule::default(), asked, &shared).coding.is_ok());
@@ -299,15 +302,30 @@ fn a_date_in_if_range_does_not_cut_what_may_have_been_coded() {
     assert!(voids(&[GZIP, range, date]));
     assert!(!voids(&[range, date]), "a client that gets nothing coded");
     assert!(!voids(&[GZIP, range]));
-    assert!(!voids(&[GZIP, range, ("if-range", "\"a;gzip\"")]), "no tag of what ranges are cut from");
+    assert!(
+        !voids(&[GZIP, range, ("if-range", "\"a;gzip\"")]),
+        "no tag of what ranges are cut from"
+    );
 }
 
 #[test]
 fn reasons_are_told_apart() {
     use Uncompressed::*;
     let all = [
-        Policy, Edge, OptOut, RequestNoTransform, NotAccepted, IdentityPreferred, Status, Partial,
-        Encoded, NoTransform, MediaType, TooSmall, Personal,
+        Policy,
+        Edge,
+        OptOut,
+        RequestNoTransform,
+        NotAccepted,
+        IdentityPreferred,
+        Status,
+        Partial,
+        Encoded,
+        NoTransform,
+        MediaType,
+        TooSmall,
+        Personal,
+        NoEncoder,
     ];
     let mut words: Vec<_> = all.iter().map(|why| why.as_str()).collect();
     words.sort_unstable();

@@ -8,6 +8,7 @@ use core::time::Duration;
 use super::diagnostic::Diagnostic;
 use super::lints::Lint;
 use super::places::Places;
+use crate::compress::{Coding, CodingRule};
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::{Model, Route};
 use crate::rate::{KeyPart, Limit};
@@ -21,6 +22,7 @@ pub(super) fn lint(model: &Model, places: &Places) -> Vec<Diagnostic> {
     }
     model.limits.iter().for_each(|limit| linter.limit(limit));
     linter.trust(model);
+    linter.compression(model);
     linter.unused(model);
     linter.found
 }
@@ -229,6 +231,48 @@ impl Linter<'_> {
         }
     }
 
+    /// Of each rule once, where it stands: that of the policy may be that of many routes.
+    fn compression(&mut self, model: &Model) {
+        let mut paths = Vec::new();
+        for (at, route) in model.routes.iter().enumerate() {
+            let Some(rule) = route.compression.and_then(|at| model.compression.get(at)) else {
+                continue;
+            };
+            let own = format!("routes.{at}.compression");
+            let path = match self.places.get(&own) {
+                Some(_) => own,
+                None => "compression".into(),
+            };
+            if paths.contains(&path) {
+                continue;
+            }
+            if rule.personal {
+                self.warn(
+                    Lint::PersonalCompressed,
+                    &format!("{path}.personal"),
+                    "answers for one person are compressed, whatever stands in them".into(),
+                    "say so on routes alone whose answers repeat nothing of the request",
+                );
+            }
+            for CodingRule { coding, level } in &rule.codings {
+                let slow = match coding {
+                    Coding::Br => 10,
+                    Coding::Zstd => 18,
+                    Coding::Gzip => continue,
+                };
+                if *level >= slow {
+                    self.warn(
+                        Lint::SlowCompression,
+                        &format!("{path}.levels.{}", coding.as_str()),
+                        format!("{} at level {level} takes seconds", coding.as_str()),
+                        "such levels are for files compressed beforehand; leave it out here",
+                    );
+                }
+            }
+            paths.push(path);
+        }
+    }
+
     fn unused(&mut self, model: &Model) {
         let routes = &model.routes;
         let mut unused = Vec::new();
@@ -295,7 +339,7 @@ mod tests {
         };
         let by_identity = limit("5 per 1m", "identity");
         let too_quick = limit("5000 per 1s", "client-ip");
-        let cases: [(&str, &[&str], &str); 20] = [
+        let cases: [(&str, &[&str], &str); 23] = [
             ("", &[taken], "TG101 5:58"),
             (auth, &[kept, "key = { identity = true }\nbrowser = \"1m\""], "TG102 9:11"),
             ("", &[kept, "key = { cookies = \"s\" }\nbrowser = \"tiered\""], "TG102 7:11"),
@@ -313,6 +357,9 @@ mod tests {
             (&too_quick, &["limit = \"x\""], "TG202 3:9"),
             (header, &[], "TG301 3:18"),
             (proxies, &[], "TG302 3:32"),
+            ("[compression]\npersonal = true\n", &[], "TG303 3:12"),
+            ("", &["compression = { levels = { br = 11 } }"], "TG402 5:33"),
+            ("[compression]\nlevels = { br = 5, zstd = 19 }\n", &[], "TG402 3:27"),
             ("[limits.x]\nlimit = \"5 per 1m\"\n", &[], "TG401 2:1"),
             ("[zones.x]\nbytes = \"1MB\"\n", &[], "TG401 2:1"),
             ("[upstreams.x]\nservers = \"a:1\"\n", &[], "TG401 2:1"),

@@ -31,13 +31,17 @@ pub enum Lint {
     NobodyTrusted,
     /// Everybody may name the client.
     EverybodyTrusted,
+    /// Answers for one person are compressed.
+    PersonalCompressed,
     /// Something is defined that nothing refers to.
     Unused,
+    /// A level that takes a core for seconds.
+    SlowCompression,
 }
 
 impl Lint {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::UnsafeIgnore,
         Self::PublicPersonal,
         Self::UnsortedQuery,
@@ -52,7 +56,9 @@ impl Lint {
         Self::TooQuick,
         Self::NobodyTrusted,
         Self::EverybodyTrusted,
+        Self::PersonalCompressed,
         Self::Unused,
+        Self::SlowCompression,
     ];
 
     /// The code: TG1 for caching, TG2 for limits, TG3 for trust, TG4 for the rest.
@@ -72,7 +78,9 @@ impl Lint {
             Self::TooQuick => "TG202",
             Self::NobodyTrusted => "TG301",
             Self::EverybodyTrusted => "TG302",
+            Self::PersonalCompressed => "TG303",
             Self::Unused => "TG401",
+            Self::SlowCompression => "TG402",
         }
     }
 
@@ -119,7 +127,13 @@ impl Lint {
             Self::EverybodyTrusted => {
                 "Whoever may name the client can be anyone, for limits and for `trusted_header`."
             }
+            Self::PersonalCompressed => {
+                "Whoever can make a browser ask, and sees how long the answers are, reads secrets in them that stand beside what was asked (BREACH)."
+            }
             Self::Unused => "Nothing refers to it.",
+            Self::SlowCompression => {
+                "At this level a megabyte takes a core for more than a second, time and again for what no cache keeps."
+            }
         }
     }
 }

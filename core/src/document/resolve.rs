@@ -9,6 +9,7 @@ use core::ops::Range;
 use core::time::Duration;
 
 use super::caching::{CacheSection, CacheTable, KeySection, ModeWord};
+use super::compression::Rules;
 use super::decode::{Context, Located, Named};
 use super::sections::{Document, LimitSection, RouteSection, UpstreamSection, ZoneSection};
 use super::values::{Ttl, TtlClasses, check_name};
@@ -40,13 +41,16 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
     };
     // Whoever named a time has got it from the context.
     let TtlClasses = document.ttl;
-    let routes = document.routes.0;
+    let mut routes = document.routes.0;
     twins::refuse(&routes, context);
     let identity = document.identity.map_or_else(IdentityRule::default, |section| IdentityRule {
         credential: section.credential.map(|name| name.0),
         trusted_header: section.trusted_header.map(|name| name.0),
         jwt: section.jwt.map(|jwt| jwt::resolve(jwt, &routes, context)),
     });
+    let mut compression = Rules::new(document.compression, context);
+    let compressed: Vec<Option<usize>> =
+        routes.iter_mut().map(|r| compression.of(r.value.compression.take(), context)).collect();
     let shim = document.shim.map_or_else(Shim::default, |section| Shim {
         listen: section.listen.map(|address| address.0),
         trusted_proxies: section.trusted_proxies,
@@ -63,7 +67,15 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
         limits: limits(document.limits, context),
         zones: zones(document.zones, context),
         headers: document.headers.0,
-        routes: routes.into_iter().map(|r| route(r.value, &names, &identity, context)).collect(),
+        routes: routes
+            .into_iter()
+            .zip(compressed)
+            .map(|(r, compression)| Route {
+                compression,
+                ..route(r.value, &names, &identity, context)
+            })
+            .collect(),
+        compression: compression.into_list(),
         identity,
     };
     Policy::new(model).ok()
@@ -245,6 +257,8 @@ fn route(
         zone,
         tags: tags.value,
         invalidates: invalidates.value,
+        // Set by whoever knows the rules of all routes.
+        compression: None,
         headers: answer_fields.0,
         edge: edge.and_then(|section| cache_rule(section, Tier::Edge, &rule, None, context)),
         origin: origin

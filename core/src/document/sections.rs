@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::browser::BrowserSection;
 use super::caching::{CacheSection, KeySection};
+use super::compression::{CompressionSection, RouteCompression};
 use super::declare::section;
 use super::decode::{Context, Decode, Each, Located, Named};
 use super::fields::{AnswerFields, FieldName};
@@ -42,6 +43,9 @@ section! {
         /// Parts of the shim's memory for answers, by the names that routes use. Routes that name
         /// none share the zone `default`, which has 256 MiB unless it is defined here.
         default zones: Named<ZoneSection>,
+        /// What the shim compresses, and how; without it nothing. At the edge Cloudflare compresses
+        /// on its own.
+        optional compression: CompressionSection,
         /// Fields that every answer leaves with, like `x-frame-options = "SAMEORIGIN"`. They stand
         /// in place of what the origin says.
         default headers: AnswerFields,
@@ -153,6 +157,9 @@ section! {
         /// What browsers are told, on answers that the origin does not protect by `no-store`,
         /// `private` or a cookie: a preset, a time, or a table.
         optional browser: BrowserSection,
+        /// Compression of its answers: `false`, `true`, or a table whose fields count in place of
+        /// those of `[compression]`.
+        optional compression: RouteCompression,
         /// Fields that its answers leave with, besides those of the whole policy or in their
         /// place.
         default headers: AnswerFields,

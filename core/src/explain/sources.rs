@@ -53,6 +53,8 @@ impl Explanation {
         );
         add(!cache.tags.is_empty(), "tags", field("tags"));
         add(!self.invalidates.is_empty(), "invalidates", field("invalidates"));
+        let compression = Vec::from([format!("{own}.compression"), "compression".to_string()]);
+        add(self.tier == "origin", "compression", compression);
         for (name, _) in &self.headers {
             let is_told = matches!(&**name, "cdn-cache-control" | "surrogate-control")
                 || (name == "cache-control" && routes[at].browser.is_some());

@@ -1,6 +1,7 @@
 //! Accept (RFC 9110 §12.5.1), as far as we have two ways to say the same: a page for people,
 //! or JSON for programs.
 
+use super::weight::weight;
 use super::{Fields, list};
 
 /// Whether a client prefers HTML over JSON. One that does not name HTML gets JSON: wildcards
@@ -19,27 +20,12 @@ pub fn prefers_html(fields: &(impl Fields + ?Sized)) -> bool {
             continue;
         };
         let weight = parts.find_map(|part| match part {
-            [b'q' | b'Q', b'=', value @ ..] => Some(weight(value)),
+            [b'q' | b'Q', b'=', ..] => Some(weight(part).unwrap_or(0)),
             _ => None,
         });
         *best = weight.unwrap_or(1000).max(*best);
     }
     html > 0 && html >= json
-}
-
-/// A weight in thousandths (§12.4.2); 0 for what is none.
-fn weight(text: &[u8]) -> u16 {
-    let (whole, rest) = match text {
-        [whole @ (b'0' | b'1')] => (whole, &[][..]),
-        [whole @ (b'0' | b'1'), b'.', rest @ ..] if rest.len() <= 3 => (whole, rest),
-        _ => return 0,
-    };
-    if !rest.iter().all(u8::is_ascii_digit) {
-        return 0;
-    }
-    let digits = rest.iter().copied().chain([b'0'; 3]).take(3);
-    let thousandths = digits.fold(0, |number, digit| number * 10 + u16::from(digit - b'0'));
-    if *whole == b'1' { 1000 } else { thousandths }
 }
 
 #[cfg(test)]

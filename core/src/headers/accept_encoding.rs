@@ -4,7 +4,9 @@ use super::weight::weighted;
 use super::{Fields, list};
 
 /// A content coding (RFC 9110 §8.4.1) that Tidegate can apply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Coding {
     /// `zstd`, RFC 9659.

@@ -107,7 +107,11 @@ mod tests {
             ("text/*", "", false),
         ] {
             let parsed = MediaRange::parse(range).unwrap();
-            assert_eq!(parsed.means(essence(content_type.as_bytes())), means, "{range} {content_type}");
+            assert_eq!(
+                parsed.means(essence(content_type.as_bytes())),
+                means,
+                "{range} {content_type}"
+            );
         }
         for text in ["", "text", "text/", "/html", "*/*", "te*/x", "text/h*", "text/*+", "a b/c"] {
             assert_eq!(MediaRange::parse(text), Err(NoMediaRange), "{text}");

@@ -19,9 +19,7 @@ pub(crate) fn weight(parameter: &[u8]) -> Option<u16> {
 /// A member and its weight, which is 1 where it says none; `None` for a malformed one.
 pub(crate) fn weighted(member: &[u8]) -> Option<(&[u8], u16)> {
     match member.iter().position(|b| *b == b';') {
-        Some(at) => {
-            Some((member[..at].trim_ascii(), weight(member[at + 1..].trim_ascii())?))
-        }
+        Some(at) => Some((member[..at].trim_ascii(), weight(member[at + 1..].trim_ascii())?)),
         None => Some((member, 1000)),
     }
 }

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{BrowserRule, Policy, Route, Template, Terms, Tier};
+use crate::compress::{CompressionRule, Uncompressed};
 use crate::headers::cache_status::Fwd;
 use crate::headers::{Fields, cache_groups, list};
 use crate::identity::Identity;
@@ -140,6 +141,16 @@ impl<'p> Plan<'p> {
     pub fn limits(&self) -> impl Iterator<Item = &'p Limit> + use<'p> {
         let limits = &self.policy.model.limits;
         self.route.into_iter().flat_map(|route| &route.limits).filter_map(|at| limits.get(*at))
+    }
+
+    /// What is compressed, or why nothing is.
+    pub fn compression(&self) -> Result<&'p CompressionRule, Uncompressed> {
+        if self.tier == Tier::Edge {
+            return Err(Uncompressed::Edge);
+        }
+        let rule =
+            self.route.and_then(|route| self.policy.model.compression.get(route.compression?));
+        rule.ok_or(Uncompressed::Policy)
     }
 
     /// What browsers are told.

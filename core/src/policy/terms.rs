@@ -14,12 +14,14 @@ use super::{Route, Tier};
 pub struct Terms(u64);
 
 impl Terms {
-    /// The terms of `route` on `tier`: a hash of its rule and of its tags. Two that differ are
-    /// taken for the same once in 2^64 times.
+    /// The terms of `route` on `tier`: a hash of its rule, of its tags, and of whether it
+    /// compresses, since then its answers are asked for without coding, for all clients alike.
+    /// Two that differ are taken for the same once in 2^64 times.
     pub(super) fn of(route: &Route, tier: Tier) -> Self {
         let Some(rule) = route.cache_rule(tier) else { return Self::default() };
         // A rule holds only strings, numbers and lists of them, which all serialise.
-        let text = serde_json::to_vec(&(rule, &route.tags)).unwrap_or_default();
+        let compresses = tier == Tier::Origin && route.compression.is_some();
+        let text = serde_json::to_vec(&(rule, &route.tags, compresses)).unwrap_or_default();
         let digest = Sha256::digest(text);
         let first = digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
         Self(first)
@@ -38,8 +40,9 @@ mod tests {
     use crate::policy::Policy;
 
     fn terms(route: &str) -> Terms {
-        let json =
-            alloc::format!(r#"{{"schema":1,"routes":[{{"name":"r","pattern":"/*",{route}}}]}}"#);
+        let json = alloc::format!(
+            r#"{{"schema":1,"compression":[{{"codings":[],"min_bytes":1,"types":[]}}],"routes":[{{"name":"r","pattern":"/*",{route}}}]}}"#
+        );
         Terms::of(&Policy::from_json(&json).unwrap().model().routes[0], Tier::Origin)
     }
 
@@ -50,6 +53,7 @@ mod tests {
         assert_eq!(plain, terms(&alloc::format!(r#"{rule},"upstream":"other""#)));
         assert_ne!(plain, terms(&rule.replace("60000", "61000")));
         assert_ne!(plain, terms(&alloc::format!(r#"{rule},"tags":["team"]"#)));
+        assert_ne!(plain, terms(&alloc::format!(r#"{rule},"compression":0"#)));
         let risky = r#""client_directives":"ignore","unsafe_ignore":["set-cookie"]"#;
         assert_ne!(plain, terms(&rule.replace(r#""client_directives":"ignore""#, risky)));
     }

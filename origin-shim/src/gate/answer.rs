@@ -5,8 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use tidegate_core::compress::{Uncompressed, Verdict};
 use tidegate_core::conditional::is_not_modified;
 use tidegate_core::forward;
+use tidegate_core::headers::FieldsMut;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
 use tidegate_core::http_types::Edits;
 use tidegate_core::partial::{self, Selection};
@@ -28,17 +30,19 @@ pub(super) fn from_store(
     detail: Option<&'static str>,
     now: Timestamp,
 ) -> Response<Body> {
-    let mut response = stored(passage, answer, now);
+    let (mut response, verdict) = chosen(passage, answer, now);
     let key = passage.plan.key_name(passage.asked, &passage.visitor.identity);
-    let status = CacheStatus {
+    let cache_status = CacheStatus {
         cache: passage.plan.tier.cache_name(),
         outcome: Outcome::Hit { ttl },
         key: key.as_deref(),
         detail,
     };
+    let status = response.status().as_u16();
     let mut edits = Edits::of(response.headers_mut());
+    describe(passage, &mut edits, status, answer, verdict.as_ref());
     respond::age(&mut edits, age);
-    respond::cache_status(&mut edits, &status);
+    respond::cache_status(&mut edits, &cache_status);
     drop(edits);
     response
 }
@@ -46,16 +50,89 @@ pub(super) fn from_store(
 /// Head and body of a stored answer, without what this hop says of itself: all of it, the
 /// ranges asked for, or 304 for a client that has it.
 pub(super) fn stored(passage: &Passage<'_>, answer: &Answer, now: Timestamp) -> Response<Body> {
+    let (mut response, verdict) = chosen(passage, answer, now);
+    let status = response.status().as_u16();
+    let mut edits = Edits::of(response.headers_mut());
+    describe(passage, &mut edits, status, answer, verdict.as_ref());
+    drop(edits);
+    response
+}
+
+/// What the head says besides what is stored: what browsers are told, and what the body is.
+fn describe(
+    passage: &Passage<'_>,
+    fields: &mut impl FieldsMut,
+    status: u16,
+    answer: &Answer,
+    verdict: Option<&Verdict>,
+) {
+    respond::browser(fields, &passage.plan, passage.asked, status, &answer.head);
+    passage.describe(fields, status, &answer.head, verdict);
+}
+
+/// The stored head with the body that suits the request, and in which coding that is.
+fn chosen(
+    passage: &Passage<'_>,
+    answer: &Answer,
+    now: Timestamp,
+) -> (Response<Body>, Option<Verdict>) {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(answer.stored.status).unwrap_or_default();
     response.headers_mut().clone_from(&answer.head);
+    let length = Some(answer.body.len() as u64);
+    let mut verdict = passage.verdict(answer.stored.status, &answer.head, length, true);
     if client_has(passage, response.status(), &answer.head, now) {
         not_modified(&mut response);
-    } else {
-        fill(&mut response, answer, select(passage, answer, now));
+        forgo(&mut verdict, Uncompressed::Status);
+        return (response, verdict);
     }
-    finish(passage, &mut response, &answer.head);
-    response
+    let selection = select(passage, answer, now);
+    if selection == Selection::Whole {
+        if !fill_coded(passage, &mut response, answer, verdict.as_ref()) {
+            forgo(&mut verdict, Uncompressed::NoEncoder);
+            fill(&mut response, answer, selection);
+        }
+    } else {
+        forgo(&mut verdict, Uncompressed::Partial);
+        fill(&mut response, answer, selection);
+    }
+    (response, verdict)
+}
+
+/// Leaves the body as it is, where it was to be coded.
+fn forgo(verdict: &mut Option<Verdict>, why: Uncompressed) {
+    if let Some(Verdict { coding: coding @ Ok(_), .. }) = verdict {
+        *coding = Err(why);
+    }
+}
+
+/// Puts the coded body in, if it is to be one and can be had.
+fn fill_coded(
+    passage: &Passage<'_>,
+    response: &mut Response<Body>,
+    answer: &Answer,
+    verdict: Option<&Verdict>,
+) -> bool {
+    let (Some(offer), Some(Verdict { coding: Ok(coding), .. })) = (passage.offer, verdict) else {
+        return false;
+    };
+    if let Some(coded) = answer.coded.get(*coding) {
+        *response.body_mut() = Body::whole(coded.clone());
+        return true;
+    }
+    // A HEAD is not worth making it: its length is not known yet.
+    if passage.asked.method == Method::Head {
+        return true;
+    }
+    let Some(coder) = &answer.coder else { return false };
+    let store = passage.in_force.answers.of(&passage.plan);
+    match coder.make(store, &answer.body, *coding, offer.level(*coding)) {
+        Ok(body) => {
+            *response.body_mut() = body;
+            true
+        }
+        Err(_) => false,
+    }
 }
 
 /// What of a stored answer suits the request's Range, if it has one that counts: only GET has
@@ -63,7 +140,7 @@ pub(super) fn stored(passage: &Passage<'_>, answer: &Answer, now: Timestamp) -> 
 pub(super) fn select(passage: &Passage<'_>, answer: &Answer, now: Timestamp) -> Selection {
     let Stored { status, part, .. } = answer.stored;
     let has_ranges = passage.asked.method == Method::Get && matches!(status, 200 | 206);
-    match passage.asked.has_range && has_ranges {
+    match passage.has_range() && has_ranges {
         true => partial::select(part, answer.body.len(), &passage.parts.headers, &answer.head, now),
         false if part.is_some() => Selection::Missing,
         false => Selection::Whole,
@@ -115,7 +192,7 @@ pub(super) fn client_has(
 ) -> bool {
     passage.asked.is_conditional
         && status == StatusCode::OK
-        && is_not_modified(&passage.parts.headers, head, now)
+        && (is_not_modified(&passage.parts.headers, head, now) || passage.has_coded(head))
 }
 
 /// Turns an answer into the 304 that stands for it (RFC 9110 §15.4.5).

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use http::header::{IF_RANGE, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
+use tidegate_core::compress::Offer;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::headers::no_vary_search::NoVarySearch;
 use tidegate_core::invalidate::{Resource, Tag, invalidated};
@@ -28,6 +30,8 @@ use crate::alike::Alike;
 use crate::answer_store::{Answer, AnswerStore};
 use crate::body::{Body, Recorder};
 use crate::clock;
+use crate::coder::{CodedBodies, Coder};
+use crate::compressing::Record;
 use crate::in_force::InForce;
 use crate::invalidations::Moment;
 use crate::upstream::{self, Question, UpstreamClient, UpstreamError};
@@ -61,6 +65,7 @@ impl Gate {
                 *response.status_mut() = parts.status;
                 *response.headers_mut() = upstream::end_to_end(&parts.headers);
                 answer::finish(passage, &mut response, &parts.headers);
+                passage.compress(&mut response, &parts.headers, false, |_| None);
                 let status = respond::bypassed(&passage.plan, Some(parts.status.as_u16()));
                 respond::cache_status(response.headers_mut(), &status);
                 response
@@ -119,7 +124,9 @@ impl Gate {
         let (host, target) = read_target(parts, SCHEME).ok()?;
         let asked = Request::read(Method::Get, SCHEME, &host, &target, &parts.headers);
         let plan = in_force.policy.plan(Tier::Origin, &asked);
-        let passage = Passage { in_force, asked: &asked, parts, plan, visitor, closed: None };
+        let offer = plan.compression().ok().map(|rule| Offer::to(rule, &asked));
+        let asked = &asked;
+        let passage = Passage { in_force, asked, parts, plan, offer, visitor, closed: None };
         let (rule, why) = (plan.cache.ok()?, ForwardReason::Stale);
         let fetch = Fetch { passage: &passage, rule, key, why };
         Some(fetch.run(&self.upstream, Known::to_confirm(stale), Body::empty()).await)
@@ -252,6 +259,7 @@ impl Fetch<'_> {
         let now = asked.exchange.received_at;
         let answered = Answered::read(Tier::Origin, status.as_u16(), &head, now);
         let decision = store(self.rule, self.passage.asked, &answered, &asked.exchange);
+        let decision = self.passage.own_variance(decision, &head);
 
         self.passage.invalidate(status, &head);
         let mut response = Response::new(Body::empty());
@@ -260,6 +268,9 @@ impl Fetch<'_> {
         let has_it = answer::client_has(self.passage, status, &head, now);
         self.say(&mut response, status.as_u16(), &decision, &asked.exchange);
         answer::finish(self.passage, &mut response, &head);
+        let came_with = self.passage.offer.map(|_| head.clone());
+        let is_kept = matches!(decision, Store::Keep { .. });
+        let mut coder = None;
         match decision {
             Store::Skip(_) if begin.is_empty() => *response.body_mut() = Body::Passing(incoming),
             Store::Skip(_) => {
@@ -267,6 +278,7 @@ impl Fetch<'_> {
             }
             Store::Keep { stored, vary } => {
                 self.remember_alike(&head);
+                coder = self.passage.offer.map(|_| Coder::new(self.key.clone()));
                 let answer = Answer {
                     stored,
                     signature: vary.signature(&self.passage.parts.headers),
@@ -274,6 +286,8 @@ impl Fetch<'_> {
                     terms: self.passage.plan.terms(),
                     head: storable(head),
                     body: Bytes::new(),
+                    coded: CodedBodies::default(),
+                    coder: coder.clone(),
                     vary,
                     resource: Resource::of(self.passage.asked),
                     // What invalidated it just now was this very answer's request.
@@ -290,6 +304,10 @@ impl Fetch<'_> {
                     *response.body_mut() = Body::Recorded(recorder);
                 }
             }
+        }
+        if let Some(head) = came_with {
+            let record = |coding| Some(Record::new(coder?, Arc::clone(self.store()), coding));
+            self.passage.compress(&mut response, &head, is_kept, record);
         }
         response
     }
@@ -334,6 +352,7 @@ impl Fetch<'_> {
         let now = asked.exchange.received_at;
         let answered = Answered::read(Tier::Origin, known.stored.status, &head, now);
         let decision = renew(self.rule, self.passage.asked, &answered, &asked.exchange);
+        let decision = self.passage.own_variance(decision, &head);
         (head, decision)
     }
 
@@ -421,7 +440,16 @@ impl Shared {
 }
 
 fn question(passage: &Passage<'_>) -> Question {
-    upstream::question(passage.parts, passage.asked.target, passage.visitor, passage.asked.scheme)
+    let Passage { asked, parts, visitor, offer, .. } = passage;
+    let mut question = upstream::question(parts, asked.target, visitor, asked.scheme);
+    if let Some(offer) = offer {
+        upstream::ask_without_coding(&mut question.head, offer);
+        if !passage.has_range() {
+            question.head.remove(RANGE);
+            question.head.remove(IF_RANGE);
+        }
+    }
+    question
 }
 
 /// A recorder that puts `answer` with the body into `store` once that is whole.

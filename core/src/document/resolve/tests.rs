@@ -237,3 +237,68 @@ fn the_canonical_json_gives_the_same_policy_again() {
     assert_eq!(again.model(), policy.model());
     assert_eq!(again.hash(), policy.hash());
 }
+
+/// The rule of compression of each route below a common head; `compression` are lines on the whole
+/// policy, the others on one route each.
+fn compressed(compression: &str, routes: &[&str]) -> Vec<Option<crate::compress::CompressionRule>> {
+    let mut source = alloc::format!("schema = 1\n{compression}\n");
+    for (at, lines) in routes.iter().enumerate() {
+        source += &alloc::format!("[[routes]]\nname = \"r{at}\"\nmatch = \"/{at}\"\n{lines}\n");
+    }
+    let policy = read(&source, &|_| None).unwrap_or_else(|report| panic!("{report}"));
+    let rule = |at| policy.model().compression.get(at).cloned();
+    policy.model().routes.iter().map(|route| route.compression.and_then(rule)).collect()
+}
+
+#[test]
+fn p3_compression_is_said_once_and_otherwise_where_a_route_differs() {
+    use crate::compress::{Coding, CodingRule, CompressionRule};
+    let default = CompressionRule::default();
+    assert_eq!(compressed("", &["", "compression = true"]), [None, Some(default.clone())]);
+    let rules = compressed(
+        "[compression]\ncodings = [\"br\", \"gzip\"]\nlevels = { br = 4 }\nmin_bytes = 1000",
+        &[
+            "",
+            "compression = false",
+            "compression = true",
+            "compression = { min_bytes = 1, codings = \"gzip\" }",
+        ],
+    );
+    let levels = [(Coding::Br, 4), (Coding::Gzip, 6)];
+    let codings = levels.map(|(coding, level)| CodingRule { coding, level });
+    let ours = CompressionRule { codings: codings.to_vec(), min_bytes: 1000, ..default.clone() };
+    let own = CompressionRule { codings: Vec::from([codings[1]]), min_bytes: 1, ..default };
+    assert_eq!(rules, [Some(ours.clone()), None, Some(ours), Some(own)]);
+}
+
+#[test]
+fn p3_what_compresses_nothing_or_in_vain_is_refused() {
+    let source = "schema = 1\n[compression]\ncodings = [\"gzip\", \"brotli\"]\n\
+        types = [\"text/*\", \"image/png\", \"video/*\", \"text\", \"image/svg+xml\"]\n\
+        levels = { gzip = 0, br = 12, zstd = 3, deflate = 1 }\n[[routes]]\nname = \"a\"\n\
+        match = \"/a\"\ncompression = { codings = [\"br\", \"br\"], types = [] }\n\
+        [[routes]]\nname = \"b\"\nmatch = \"/b\"\ncompression = \"gzip\"\n";
+    assert_eq!(
+        errors(source),
+        [
+            "3:20 `brotli` is no coding",
+            "4:44 `text` is no media type",
+            "5:41 `levels` has no field `deflate`",
+            "9:27 `br` stands twice",
+            "9:49 without a media type nothing is compressed",
+            "13:15 expected a table for `[compression]`, found a string",
+        ]
+    );
+    let source = "schema = 1\n[compression]\ntypes = [\"text/*\", \"image/png\", \"video/*\"]\n\
+        levels = { gzip = 0, br = 12 }\ncodings = []\n";
+    assert_eq!(
+        errors(source),
+        [
+            "3:20 `image/png` is compressed already",
+            "3:33 `video/*` is compressed already",
+            "4:19 gzip has no level 0",
+            "4:27 br has no level 12",
+            "5:11 without a coding nothing is compressed",
+        ]
+    );
+}
