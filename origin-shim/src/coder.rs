@@ -211,3 +211,76 @@ impl HttpBody for Follower {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer_store::Bounds;
+    use http_body_util::BodyExt;
+    use tidegate_core::key::KeyRule;
+    use tidegate_core::{Host, Identity, Method, Request, Scheme, Target};
+
+    fn key() -> CacheKey {
+        let host = Host::parse("h", Scheme::Http).unwrap();
+        let target = Target::parse("/").unwrap();
+        let fields = http::HeaderMap::new();
+        let request = Request::read(Method::Get, Scheme::Http, &host, &target, &fields);
+        CacheKey::of(&KeyRule::default(), &request, &Identity::Anonymous)
+    }
+
+    fn store() -> Arc<AnswerStore> {
+        let bounds = Bounds { bytes: 1 << 20, answers: None, object: 1 << 20 };
+        Arc::new(AnswerStore::new(bounds, Arc::default()))
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().build().unwrap()
+    }
+
+    const LONG: &[u8] = &[b'x'; 5 * PIECE];
+
+    /// The begin of what a follower gets; clones of one piece are the same bytes in memory.
+    async fn first_piece(body: &mut Body) -> *const u8 {
+        body.frame().await.unwrap().unwrap().into_data().unwrap().as_ptr()
+    }
+
+    #[test]
+    fn p3_who_asks_while_a_coding_is_being_made_follows_it() {
+        runtime().block_on(async {
+            let (coder, store, body) = (Coder::new(key()), store(), Bytes::from_static(LONG));
+            let make = || coder.make(&store, &body, Coding::Gzip, 6).unwrap();
+            let (mut one, mut two) = (make(), make());
+            assert_eq!(first_piece(&mut one).await, first_piece(&mut two).await);
+            let rest = |body: Body| async { body.collect().await.unwrap().to_bytes() };
+            let rest_of_one = rest(one).await;
+            assert_eq!(rest_of_one, rest(two).await);
+            tokio::task::yield_now().await;
+            assert!(coder.making().iter().all(Option::is_none), "nothing is left of it");
+            // Another coding is another making.
+            assert_ne!(rest(coder.make(&store, &body, Coding::Br, 5).unwrap()).await, rest_of_one);
+        });
+    }
+
+    #[test]
+    fn whoever_follows_a_making_that_ends_early_is_told() {
+        let (coder, store, body) = (Coder::new(key()), store(), Bytes::from_static(LONG));
+        let runtime_that_ends = runtime();
+        let follower = runtime_that_ends
+            .block_on(async { coder.make(&store, &body, Coding::Zstd, 3).unwrap() });
+        drop(runtime_that_ends);
+        runtime().block_on(async {
+            let error = follower.collect().await.unwrap_err();
+            assert!(matches!(error, BodyError::Abandoned), "{error}");
+            let again = coder.make(&store, &body, Coding::Zstd, 3).unwrap();
+            assert!(again.collect().await.is_ok(), "it begins anew");
+        });
+    }
+
+    #[test]
+    fn a_short_body_is_made_on_the_spot() {
+        let (coder, store) = (Coder::new(key()), store());
+        let body = Bytes::from_static(&LONG[..PIECE]);
+        let made = coder.make(&store, &body, Coding::Gzip, 6).unwrap();
+        assert!(matches!(made, Body::Whole(Some(coded)) if coded.len() < 200));
+    }
+}

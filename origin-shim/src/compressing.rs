@@ -166,3 +166,27 @@ impl std::fmt::Debug for Compressing {
         f.debug_struct("Compressing").field("from", &self.from).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_body_leaves_the_thread_to_others_after_every_piece() {
+        let text: Vec<u8> = (0..20 * PIECE).map(|at| ((at * at) >> 7) as u8).collect();
+        let encoder = Encoder::new(Coding::Gzip, 6).unwrap();
+        let mut body = Compressing::new(Body::whole(text), encoder, None);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let (mut polls, mut frames) = (0, 0);
+        loop {
+            polls += 1;
+            match Pin::new(&mut body).poll_frame(&mut context) {
+                Poll::Pending => {}
+                Poll::Ready(Some(Ok(_))) => frames += 1,
+                Poll::Ready(Some(Err(error))) => panic!("{error}"),
+                Poll::Ready(None) => break,
+            }
+        }
+        assert!(polls >= 20 && frames > 1, "{polls} polls, {frames} frames");
+    }
+}

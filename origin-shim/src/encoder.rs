@@ -7,12 +7,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tidegate_core::compress::Coding;
 
-/// The most that is compressed at one go: about a millisecond's work at the usual levels, during
-/// which a thread does nothing else.
+/// The most that is compressed at one go: half a millisecond's work at most at the default levels,
+/// during which a thread does nothing else.
 pub(crate) const PIECE: usize = 16 << 10;
 
-/// Brotli's window is 2^18 bytes, so that an encoder takes about a megabyte: bodies of pages are
-/// rarely larger, and its default of 2^22 takes several.
+/// Brotli's window is 2^18 bytes, so that an encoder takes two megabytes: pages are rarely larger,
+/// and a window of 2^22, its default, takes several more.
 const BROTLI_WINDOW: u32 = 18;
 
 /// Room for what Brotli has ready at once.

@@ -47,7 +47,7 @@ section! {
     struct LevelsTable, "`levels`" {
         /// 1 to 9; 6 by default.
         optional gzip: Located<u32>,
-        /// 0 to 11; 5 by default. From 10 on, a megabyte takes more than a second.
+        /// 0 to 11; 5 by default. From 10 on, a megabyte takes a core about a second.
         optional br: Located<u32>,
         /// 1 to 19; 3 by default.
         optional zstd: Located<u32>,

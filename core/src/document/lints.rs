@@ -132,7 +132,7 @@ impl Lint {
             }
             Self::Unused => "Nothing refers to it.",
             Self::SlowCompression => {
-                "At this level a megabyte takes a core for more than a second, time and again for what no cache keeps."
+                "At this level a megabyte takes a core about a second, time and again for what no cache keeps."
             }
         }
     }
