@@ -7,6 +7,7 @@ use tidegate_core::headers::range::{ByteRange, ContentRange};
 use tidegate_core::headers::structured;
 use tidegate_core::headers::targeted::TargetedField;
 use tidegate_core::headers::{RequestDirectives, ResponseDirectives, Vary, http_date as date};
+use tidegate_core::policy::Overrides;
 use tidegate_core::{Host, Scheme, Target, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
@@ -114,4 +115,13 @@ pub fn host(data: &[u8]) {
     assert!(host.as_str().starts_with(host.name()));
     let again = Host::parse(host.as_str(), Scheme::Https).expect("a normal host is a host");
     assert_eq!(again.as_str(), host.as_str());
+}
+
+/// What is read can be written, and is read again as the same.
+pub fn overrides(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match Overrides::from_json(text) {
+        Ok(read) => assert_eq!(Overrides::from_json(&read.to_json()), Ok(read)),
+        Err(wrong) => assert!(!wrong.is_empty() && wrong.iter().all(|o| !o.hint.is_empty())),
+    }
 }

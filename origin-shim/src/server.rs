@@ -2,7 +2,7 @@
 //! on the same port (`SO_REUSEPORT`), so that threads share nothing but what is remembered.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
@@ -192,10 +192,15 @@ async fn operate(admin: Option<AdminListener>, control: &Arc<Control>) {
     std::future::pending().await
 }
 
-/// Reads the policy again at every SIGHUP, and says what came of it.
+/// Reads the policy again at every SIGHUP, and says what came of it. Ends when the signal says
+/// that the terminal is gone on which this was started.
 #[allow(clippy::print_stderr, reason = "whoever sent the signal reads the log")]
 async fn reload_on_hangup(hangup: &mut Signal, control: &Control) {
+    let on_terminal = io::stdin().is_terminal();
     while hangup.recv().await.is_some() {
+        if on_terminal && !io::stdin().is_terminal() {
+            return;
+        }
         match control.reload(&Who::Hangup).await {
             Ok(reloaded) => eprint!("{reloaded}"),
             Err(error) => eprintln!("{error}\ntidegate: the policy in force stays"),

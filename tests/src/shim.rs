@@ -249,5 +249,6 @@ fn serve_command(policy: &PolicyFile) -> Command {
 fn command(subcommand: &str, policy: &PolicyFile) -> Command {
     let mut command = Command::new(process::tidegate());
     command.env_clear().arg(subcommand).arg("--policy").arg(policy.path());
+    command.env("TIDEGATE_ADMIN_LISTEN", "127.0.0.1:0");
     command
 }

@@ -81,6 +81,7 @@ fn shim(workspace: &Workspace, policy: Option<&Path>) -> Plan {
     command.current_dir(workspace.root()).arg("serve");
     command.arg("--policy").arg(policy.unwrap_or(Path::new("tidegate.toml")));
     command.args(["--listen", ports::SHIM.address]);
+    command.env("TIDEGATE_ADMIN_LISTEN", ports::ADMIN.address);
     Plan {
         name: "shim",
         what: "the origin shim: `tidegate serve`",

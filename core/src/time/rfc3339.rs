@@ -9,7 +9,8 @@ use super::calendar::{civil, timestamp};
 /// Reads a date and time with its offset from UTC (RFC 3339 §5.6). A space may stand for the
 /// `T`. Fractions are read to the millisecond; what lies before 1970 is 1970.
 ///
-/// `None` for all else: a time without an offset too, since nobody knows whose it is.
+/// `None` for all else: a time without an offset too, since nobody knows whose it is, and one
+/// behind the year 9999 in UTC.
 pub fn parse(text: &str) -> Option<Timestamp> {
     let (date, time) = text.trim().split_once(['T', 't', ' '])?;
     let mut date = date.splitn(3, '-');
@@ -29,7 +30,7 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     let local = local + Duration::from_millis(fraction.map_or(Some(0), millis)?);
     let (sign, offset) = offset.split_at_checked(1)?;
     if sign.eq_ignore_ascii_case("Z") {
-        return offset.is_empty().then_some(local);
+        return (offset.is_empty() && local.as_millis() <= LAST).then_some(local);
     }
     let (hours, minutes) = offset.split_once(':')?;
     let (hours, minutes) = (number(hours, 2)?, number(minutes, 2)?);
@@ -37,8 +38,12 @@ pub fn parse(text: &str) -> Option<Timestamp> {
         return None;
     }
     let offset = Duration::from_secs(u64::from(hours * 3600 + minutes * 60));
-    Some(if sign == "+" { local.before(offset) } else { local + offset })
+    let instant = if sign == "+" { local.before(offset) } else { local + offset };
+    (instant.as_millis() <= LAST).then_some(instant)
 }
+
+/// The last millisecond of the year 9999, the last that the format can say.
+const LAST: u64 = 253_402_300_799_999;
 
 fn number(text: &str, length: usize) -> Option<u32> {
     let is_number = text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -60,8 +65,7 @@ pub struct Rfc3339(pub Timestamp);
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The last millisecond of the year 9999, the last that the format can say.
-        let all = self.0.as_millis().min(253_402_300_799_999);
+        let all = self.0.as_millis().min(LAST);
         let (seconds, millis) = (all / 1000, all % 1000);
         let (year, month, day) = civil(seconds / 86_400);
         let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
@@ -115,6 +119,8 @@ mod tests {
             "2026-11-21T12:00:00Zulu",
             "26-11-21T12:00:00Z",
             "2026-11-21T+1:00:00Z",
+            "9999-12-31T23:59:59-00:01",
+            "9999-12-31T23:59:60Z",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

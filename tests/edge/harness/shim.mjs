@@ -9,7 +9,13 @@ export async function startShim(origin) {
     program("TIDEGATE_BIN", "tidegate"),
     ["serve", "--policy", inRepository("tidegate.toml"), "--listen", "127.0.0.1:0"],
     [/^tidegate: listening on (http:\S+)$/],
-    { env: { BASE_SVC: origin.base, PLUGIN_SERVER: origin.plugins } },
+    {
+      env: {
+        BASE_SVC: origin.base,
+        PLUGIN_SERVER: origin.plugins,
+        TIDEGATE_ADMIN_LISTEN: "127.0.0.1:0",
+      },
+    },
   );
   return { url: found[0][1], stop };
 }

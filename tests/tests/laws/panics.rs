@@ -7,8 +7,9 @@ use tidegate_core::headers::targeted::TargetedField;
 use tidegate_core::headers::{
     RequestDirectives, ResponseDirectives, Vary, cache_groups, http_date, list, structured,
 };
-use tidegate_core::policy::{Pattern, Policy, Template, units};
+use tidegate_core::policy::{Overrides, Pattern, Policy, Template, units};
 use tidegate_core::rate::State;
+use tidegate_core::time::rfc3339;
 use tidegate_core::{Host, Response, Scheme, Target, Tier, Timestamp, document};
 
 /// Bytes as they might come, and bytes that look a little like what is meant.
@@ -61,6 +62,8 @@ proptest! {
         let _ = units::duration(&text);
         let _ = units::rate(&text);
         let _ = Policy::from_json(&text);
+        let _ = Overrides::from_json(&text);
+        let _ = rfc3339::parse(&text);
         let _ = document::read(&text, &|_| None);
         let _ = document::read(&format!("schema = 1\n{text}"), &|_| Some(text.clone()));
     }

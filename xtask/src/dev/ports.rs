@@ -18,9 +18,11 @@ pub(super) const PLUGINS: Seat =
     Seat { address: "127.0.0.1:3100", owner: "the demo plugin server" };
 pub(super) const BASE: Seat = Seat { address: "127.0.0.1:4000", owner: "the demo base service" };
 pub(super) const SHIM: Seat = Seat { address: "127.0.0.1:8080", owner: "the origin shim" };
+pub(super) const ADMIN: Seat =
+    Seat { address: "127.0.0.1:9180", owner: "the shim's admin listener" };
 pub(super) const EDGE: Seat =
     Seat { address: "127.0.0.1:8787", owner: "the edge (`wrangler dev`)" };
-pub(super) const ALL: [Seat; 4] = [PLUGINS, BASE, SHIM, EDGE];
+pub(super) const ALL: [Seat; 5] = [PLUGINS, BASE, SHIM, ADMIN, EDGE];
 
 impl Seat {
     /// The part after the colon.
