@@ -24,6 +24,7 @@ pub mod diagnostic;
 mod environment;
 mod fields;
 mod jwt;
+mod limits;
 mod lint;
 pub mod lints;
 mod operation;
@@ -81,7 +82,11 @@ pub fn read_closely(
     let (table, errors) = DeTable::parse_recoverable(source);
     for error in errors {
         let span = error.span().unwrap_or(0..0);
-        context.report(span, error.message(), "the file must be TOML 1.1");
+        let hint = match error.message() {
+            "duplicate key" => "leave one of the two out",
+            _ => "the file must be TOML 1.1",
+        };
+        context.report(span, error.message(), hint);
     }
     if !context.found.is_empty() {
         return Err(Report::new(source, context.found));

@@ -14,11 +14,11 @@ use serde::Serialize;
 
 use crate::compress::{self, CompressionRule, Offer, Uncompressed};
 use crate::freshness::Exchange;
-use crate::headers::{Fields, FieldsMut};
+use crate::headers::{Fields, FieldsMut, cookie};
 use crate::identity::Identity;
 use crate::key::CacheKey;
 use crate::policy::{Plan, Policy, Tier, Zone, units};
-use crate::rate::{Admission, Algorithm, ClientFacts, KeyPart, Limit};
+use crate::rate::{Admission, Algorithm, ClientFacts, Counted, KeyPart, Limit, Verdict};
 use crate::request::Request;
 use crate::respond;
 use crate::response::Response;
@@ -121,6 +121,15 @@ pub struct LimitExplanation {
     pub algorithm: Algorithm,
     /// The most requests that may come within an instant.
     pub worst_burst: u32,
+    /// The longest that one may have to wait for its turn, where the limit spreads them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longest_wait: Option<String>,
+    /// Which requests count.
+    pub count: Counted,
+    /// Nobody is refused.
+    pub dry_run: bool,
+    /// Where they are counted.
+    pub store: &'static str,
     /// For how long it blocks once exceeded.
     pub block: Option<String>,
     /// What this request is counted by.
@@ -143,6 +152,7 @@ pub fn explain<F: Fields + ?Sized>(
     now: Timestamp,
 ) -> Explanation {
     let plan = policy.plan(tier, request);
+    let client = &ClientFacts { route: plan.route.map(|route| &*route.name), ..*client };
     Explanation {
         tier: tier.as_str(),
         route: plan.route.map(|route| RouteExplanation {
@@ -151,7 +161,7 @@ pub fn explain<F: Fields + ?Sized>(
             upstream: route.upstream.clone(),
         }),
         cache: cache(policy, &plan, request, who),
-        limits: plan.limits().map(|limit| explain_limit(limit, client)).collect(),
+        limits: plan.limits().map(|limit| explain_limit(limit, client, request, tier)).collect(),
         // What a success would do, whatever the status.
         invalidates: match tier {
             Tier::Edge => Vec::new(),
@@ -274,17 +284,33 @@ fn why_cached(rule: &CacheRule) -> String {
     format!("{freshness}; {client}")
 }
 
-fn explain_limit(limit: &Limit, client: &ClientFacts<'_>) -> LimitExplanation {
+fn explain_limit<F: Fields + ?Sized>(
+    limit: &Limit,
+    client: &ClientFacts<'_>,
+    request: &Request<'_, F>,
+    tier: Tier,
+) -> LimitExplanation {
     let counted_by = limit.key.iter().find_map(|part| match part {
         KeyPart::Identity => client.user.map(|user| format!("user {user}")),
         KeyPart::ClientIp => client.ip.map(|ip| format!("client address {ip}")),
+        KeyPart::Route => client.route.map(|route| format!("the route {route}, all together")),
+        // What they hold may be a secret.
+        KeyPart::Header(name) => request.fields.first(name).map(|_| format!("the field {name}")),
+        KeyPart::Cookie(name) => {
+            cookie::values(request.fields, name).next().map(|_| format!("the cookie {name}"))
+        }
         KeyPart::Anonymous => Some("everybody unknown together".to_owned()),
     });
+    let longest_wait = Some(limit.longest_wait()).filter(|wait| !wait.is_zero());
     LimitExplanation {
         name: limit.name.clone(),
         limit: format!("{} per {}", limit.quota, text(limit.window)),
         algorithm: limit.algorithm,
         worst_burst: limit.worst_burst(),
+        longest_wait: longest_wait.map(text),
+        count: limit.count,
+        dry_run: limit.dry_run,
+        store: limit.stores.on(tier),
         block: limit.block.map(text),
         counted_by: counted_by.unwrap_or_else(|| "everybody unknown together".to_owned()),
         source: None,
@@ -312,9 +338,11 @@ fn headers<F: Fields + ?Sized>(
         }
     }
     respond::headers(&mut fields, plan.headers());
+    let mut verdict = Verdict::default();
     for limit in plan.limits() {
-        respond::rate_limit(&mut fields, limit, &Admission::decide(limit, None, now));
+        verdict.add(limit, Ok(Admission::decide(limit, None, now)));
     }
+    respond::rate_limit(&mut fields, &verdict, None);
     fields.0
 }
 
@@ -388,14 +416,10 @@ impl fmt::Display for Explanation {
             self.line(f, name, format_args!("{}", list.join(", ")))?;
         }
         for limit in &self.limits {
-            let LimitExplanation { name, limit, block, counted_by, worst_burst, source, .. } =
-                limit;
-            let block = block.as_ref().map(|b| format!(", then blocked for {b}"));
-            let source = source.as_ref().map(|source| format!("  ({source})"));
-            let (block, source) = (block.unwrap_or_default(), source.unwrap_or_default());
-            let value = format_args!("{name}: {limit}{block}; counts by {counted_by}{source}");
+            let source = limit.source.as_ref().map(|source| format!("  ({source})"));
+            let value = format_args!("{limit}{}", source.as_deref().unwrap_or_default());
             self.line(f, "limit", value)?;
-            self.line(f, "", format_args!("at the worst {worst_burst} at once"))?;
+            self.line(f, "", format_args!("{}", limit.cost()))?;
         }
         let CompressionExplanation { coding, level, why, .. } = &self.compression;
         match level {
@@ -411,6 +435,32 @@ impl fmt::Display for Explanation {
         self.headers
             .iter()
             .try_for_each(|(name, value)| writeln!(f, "    {name}: {value}{}", self.source(name)))
+    }
+}
+
+impl fmt::Display for LimitExplanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, limit, block, counted_by, store, .. } = self;
+        write!(f, "{name}: {limit}")?;
+        if let Some(block) = block {
+            write!(f, ", then blocked for {block}")?;
+        }
+        if self.count == Counted::Misses {
+            f.write_str(", hits uncounted")?;
+        }
+        write!(f, "; counts by {counted_by}, {store}")?;
+        if self.dry_run { f.write_str("; refuses nobody (dry run)") } else { Ok(()) }
+    }
+}
+
+impl LimitExplanation {
+    /// What to plan capacity by.
+    fn cost(&self) -> String {
+        let burst = format!("at the worst {} at once", self.worst_burst);
+        match &self.longest_wait {
+            None => burst,
+            Some(wait) => format!("{burst}; the others wait for their turn, up to {wait}"),
+        }
     }
 }
 

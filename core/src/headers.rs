@@ -6,6 +6,7 @@ pub mod accept_encoding;
 pub mod cache_control;
 pub mod cache_groups;
 pub mod cache_status;
+pub mod cookie;
 pub mod etag;
 pub mod http_date;
 pub mod last_modified;

@@ -315,6 +315,9 @@ impl AsRef<[u8]> for Written {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::headers::rate_limit::Quota;
+    use crate::rate::{Admission, Limit, State, Verdict};
+    use core::time::Duration;
 
     /// Makes the same changes one by one and together.
     fn both(changes: impl Fn(&mut dyn FnMut(Change, &'static str, &str))) -> HeaderMap {
@@ -375,5 +378,21 @@ mod tests {
             change(Change::Set, "via", "fine");
         });
         assert_eq!(headers.len(), 2, "expires and via");
+    }
+
+    #[test]
+    fn r7_what_a_hop_behind_says_stays_where_it_is_stricter() {
+        let limit = Limit::new("ours", core::num::NonZeroU32::MIN, Duration::from_secs(60));
+        let (reset, next_state) = (Duration::from_secs(9), State::Paced { until: 0 });
+        let mut verdict = Verdict::default();
+        verdict.add(&limit, Ok(Admission::Allow { remaining: 5, reset, next_state }));
+        for (theirs, told) in [(4, "\"theirs\";r=4;t=1"), (6, "\"ours\";r=5;t=9")] {
+            let theirs = alloc::format!("\"theirs\";r={theirs};t=1");
+            let mut fields = HeaderMap::new();
+            fields.insert("ratelimit", theirs.parse().unwrap());
+            let quota = Quota::told(&fields);
+            crate::respond::rate_limit(&mut fields, &verdict, quota);
+            assert_eq!(fields.first("ratelimit"), Some(told.as_bytes()));
+        }
     }
 }

@@ -12,7 +12,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::device::DeviceClass;
-use crate::headers::{Fields, list};
+use crate::headers::{Fields, cookie, list};
 use crate::identity::Identity;
 use crate::request::Request;
 
@@ -179,7 +179,7 @@ impl<F: Fields + ?Sized> Parts<'_, F> {
         }
         for name in &rule.cookies {
             take(COOKIE, name.as_bytes());
-            cookies(request.fields, name).for_each(|value| take(COOKIE_VALUE, value));
+            cookie::values(request.fields, name).for_each(|value| take(COOKIE_VALUE, value));
         }
         if rule.device {
             take(DEVICE, DeviceClass::of(request.fields).as_str().as_bytes());
@@ -242,18 +242,6 @@ fn values<'a, F: Fields + ?Sized>(fields: &'a F, name: &str) -> impl Iterator<It
     fields
         .lines_of(name)
         .flat_map(|line| list::members(line).chain(line.is_empty().then_some(line)))
-}
-
-/// All values of a cookie, as they stand behind the `=`; an absent one differs from an empty
-/// one. White space around the name is dropped, as lenient servers do: else `session =x` would
-/// be nobody's to us and somebody's to them.
-fn cookies<'a, F: Fields + ?Sized>(fields: &'a F, name: &str) -> impl Iterator<Item = &'a [u8]> {
-    let pairs = fields.lines_of("cookie").flat_map(|line| line.split(|byte| *byte == b';'));
-    pairs.filter_map(move |pair| {
-        let mut sides = pair.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
-        let (named, value) = (sides.next()?, sides.next()?);
-        (named == name.as_bytes()).then_some(value)
-    })
 }
 
 fn put(key: &mut Vec<u8>, kind: u8, part: &[u8]) {

@@ -1,4 +1,5 @@
-//! Admission: may this client proceed? Needs the time and nothing of the cache.
+//! Admission: may this client proceed? Needs the time and the request's fields, and nothing of
+//! the cache.
 //!
 //! State goes in, new state comes out; where it lives between two requests is the shell's
 //! business. An error of that place is the shell's too, and is never one of the answers here.
@@ -9,12 +10,16 @@ pub mod key;
 pub mod limit;
 pub mod sliding_window;
 pub mod state;
+pub mod store;
+pub mod verdict;
 
 use core::time::Duration;
 
 pub use key::{ClientFacts, KeyPart, LimitKey};
-pub use limit::{Algorithm, Limit};
+pub use limit::{Algorithm, Counted, Limit};
 pub use state::State;
+pub use store::{EdgeStore, OnStoreError, OriginStore, Stores};
+pub use verdict::{Refused, StoreFailed, Verdict};
 
 use crate::time::Timestamp;
 
@@ -24,6 +29,18 @@ pub enum Admission {
     /// It may proceed.
     Allow {
         /// Requests that would still be allowed now.
+        remaining: u32,
+        /// How long until the quota is whole again.
+        reset: Duration,
+        /// What to keep for the next request.
+        next_state: State,
+    },
+    /// It may proceed when its time has come (R5). Its place is taken: whoever asks next waits
+    /// behind it.
+    Wait {
+        /// Waiting exactly this long, it is in time.
+        wait: Duration,
+        /// Requests that could still wait now.
         remaining: u32,
         /// How long until the quota is whole again.
         reset: Duration,
@@ -62,10 +79,27 @@ impl Admission {
         }
     }
 
+    /// Requests that are left after this one; none after a denial.
+    pub const fn remaining(&self) -> u32 {
+        match self {
+            Self::Allow { remaining, .. } | Self::Wait { remaining, .. } => *remaining,
+            Self::Deny { .. } => 0,
+        }
+    }
+
+    /// Whether this verdict leaves the client less than `other`.
+    pub fn is_tighter_than(&self, other: &Self) -> bool {
+        let rank =
+            |admission: &Self| (!matches!(admission, Self::Deny { .. }), admission.remaining());
+        rank(self) < rank(other)
+    }
+
     /// What to keep for the next request.
     pub const fn next_state(&self) -> State {
         match self {
-            Self::Allow { next_state, .. } | Self::Deny { next_state, .. } => *next_state,
+            Self::Allow { next_state, .. }
+            | Self::Wait { next_state, .. }
+            | Self::Deny { next_state, .. } => *next_state,
         }
     }
 }
@@ -91,15 +125,8 @@ pub(crate) mod tests {
         window: Duration,
         block: Option<Duration>,
     ) -> Limit {
-        Limit {
-            name: "standard".into(),
-            quota: NonZeroU32::new(quota).unwrap(),
-            window,
-            burst: 0,
-            block,
-            algorithm,
-            key: alloc::vec![KeyPart::ClientIp],
-        }
+        let quota = NonZeroU32::new(quota).unwrap();
+        Limit { block, algorithm, ..Limit::new("standard", quota, window) }
     }
 
     /// One client under one limit, with a clock that moves when told.
@@ -118,6 +145,15 @@ pub(crate) mod tests {
         /// Sends a request; whether it may proceed.
         pub(crate) fn ask(&mut self) -> bool {
             matches!(self.decide(), Admission::Allow { .. })
+        }
+
+        /// Sends a request; how long it waits for its turn, if it is to have one.
+        pub(crate) fn wait_for_turn(&mut self) -> Option<Duration> {
+            match self.decide() {
+                Admission::Allow { .. } => Some(Duration::ZERO),
+                Admission::Wait { wait, .. } => Some(wait),
+                Admission::Deny { .. } => None,
+            }
         }
 
         pub(crate) fn wait(&mut self, span: Duration) {
@@ -150,7 +186,7 @@ pub(crate) mod tests {
                     let after = |span| Admission::decide(&self.limit, self.state, self.now + span);
                     let early = retry_after.saturating_sub(Duration::from_millis(1));
                     let late = after(retry_after);
-                    assert!(matches!(late, Admission::Allow { .. }), "{retry_after:?} {late:?}");
+                    assert!(!matches!(late, Admission::Deny { .. }), "{retry_after:?} {late:?}");
                     assert!(matches!(after(early), Admission::Deny { .. }), "{retry_after:?}");
                 }
                 let state = self.state.unwrap();

@@ -7,11 +7,11 @@ use core::time::Duration;
 
 use crate::headers::cache_control::DELTA_SECONDS_MAX;
 use crate::headers::cache_status::{CacheStatus, Fwd, Outcome, Ttl};
-use crate::headers::rate_limit::{RateLimit, RateLimitPolicy};
+use crate::headers::rate_limit::{Quota, RateLimit, RateLimitPolicy};
 use crate::headers::targeted::TargetedField;
 use crate::headers::{Fields, FieldsMut, ResponseDirectives};
 use crate::policy::{Plan, Tier};
-use crate::rate::{Admission, Limit};
+use crate::rate::{Admission, Refused, Verdict};
 use crate::request::Request;
 use crate::reuse::ForwardReason;
 use crate::rule::Risk;
@@ -145,21 +145,31 @@ pub fn headers<'a>(fields: &mut impl FieldsMut, of: impl Iterator<Item = (&'a st
     }
 }
 
-/// Tells the client what is left of its quota, or how long to wait (R7).
-pub fn rate_limit(fields: &mut impl FieldsMut, limit: &Limit, admission: &Admission) {
+/// Tells the client what is left of its quota, or how long to wait (R7). `told` is what the
+/// answer says already, by a hop behind this one: the stricter of the two is told.
+pub fn rate_limit(fields: &mut impl FieldsMut, verdict: &Verdict<'_>, told: Option<Quota>) {
+    let Some((limit, admission)) = verdict.tightest() else { return };
+    let (remaining, reset) = match admission {
+        Admission::Allow { remaining, reset, .. } | Admission::Wait { remaining, reset, .. } => {
+            (remaining, reset)
+        }
+        Admission::Deny { retry_after, .. } => (0, retry_after),
+    };
+    let ours = Quota { remaining, reset };
+    if told.is_some_and(|told| told.is_stricter_than(&ours)) {
+        return;
+    }
     let policy =
         RateLimitPolicy { name: &limit.name, quota: limit.quota.get(), window: limit.window };
-    let (remaining, reset) = match admission {
-        Admission::Allow { remaining, reset, .. } => (*remaining, *reset),
-        Admission::Deny { retry_after, .. } => (0, *retry_after),
-    };
     fields.set_display("ratelimit-policy", &policy);
     fields.set_display("ratelimit", &RateLimit { name: &limit.name, remaining, reset });
-    fields.set_display("x-ratelimit-limit", &limit.quota);
-    fields.set_display("x-ratelimit-remaining", &remaining);
-    fields.set_display("x-ratelimit-reset", &ceil_secs(reset));
+    if limit.x_fields {
+        fields.set_display("x-ratelimit-limit", &limit.quota);
+        fields.set_display("x-ratelimit-remaining", &remaining);
+        fields.set_display("x-ratelimit-reset", &ceil_secs(reset));
+    }
     if let Admission::Deny { retry_after, .. } = admission {
-        fields.set_display("retry-after", &ceil_secs(*retry_after));
+        fields.set_display("retry-after", &ceil_secs(retry_after));
     }
 }
 
@@ -196,6 +206,17 @@ impl Problem {
         let detail = format!("Try again in {seconds} {unit}.");
         let problem = Self::new(429, "rate-limited", detail);
         Self { retry_after: Some(seconds), ..problem }
+    }
+
+    /// What a request gets that the limits do not let pass.
+    pub fn refused(refused: Refused) -> Self {
+        match refused {
+            Refused::TooMany { retry_after } => Self::too_many_requests(retry_after),
+            Refused::StoreFailed => {
+                let detail = "Nobody can tell at the moment how often you have asked.";
+                Self { retry_after: Some(10), ..Self::new(503, "limiter-unavailable", detail) }
+            }
+        }
     }
 
     /// 502: upstream cannot be reached, or what it says is no answer.

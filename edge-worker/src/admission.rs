@@ -2,12 +2,12 @@
 //!
 //! Two things are settled in this isolate. A client whose block is known here is refused here:
 //! for as long as its object said, asking again would give the same verdict, so a flood costs
-//! neither time nor money. And while the objects fail, each isolate counts by itself: looser
-//! than the limit says, but never without one, and never a reason to refuse.
+//! neither time nor money. And while the objects fail, each isolate counts by itself unless the
+//! policy says otherwise: looser than the limit says, but never without one.
 
 use std::cell::RefCell;
 
-use tidegate_core::rate::{Limit, State};
+use tidegate_core::rate::{EdgeStore, Limit, OnStoreError, State, StoreFailed};
 use tidegate_core::{Admission, LimitKey};
 use worker::{Env, console_warn};
 
@@ -17,23 +17,34 @@ use crate::{clock, limiter};
 thread_local! {
     /// Clients that are blocked, as far as this isolate has heard.
     static BLOCKED: RefCell<LocalStates> = RefCell::default();
-    /// Counts of this isolate alone, for while the objects fail.
-    static FALLBACK: RefCell<LocalStates> = RefCell::default();
+    /// Counts of this isolate alone: of local limits, and of all while the objects fail.
+    static ALONE: RefCell<LocalStates> = RefCell::default();
 }
 
-/// Counts one request of the client `key` under `limit`.
-pub(crate) async fn admit(env: &Env, limit: &Limit, key: &LimitKey) -> Admission {
+/// Counts one request of the client `key` under `limit`, or says that the limit's store failed
+/// where the policy does not count locally then.
+pub(crate) async fn admit(
+    env: &Env,
+    limit: &Limit,
+    key: &LimitKey,
+) -> Result<Admission, StoreFailed> {
+    if limit.stores.edge == EdgeStore::Local {
+        return Ok(decide_alone(limit, key));
+    }
     if let Some(refusal) = remembered_block(limit, key) {
-        return refusal;
+        return Ok(refusal);
     }
     match limiter::ask(env, limit, key).await {
         Ok(admission) => {
             remember_block(limit, key, &admission);
-            admission
+            Ok(admission)
         }
         Err(error) => {
-            console_warn!("tidegate: counting in this isolate, the limiter failed: {error}");
-            decide_alone(limit, key)
+            console_warn!("tidegate: the limiter of `{}` failed: {error}", limit.name);
+            match limit.stores.on_error {
+                OnStoreError::Local => Ok(decide_alone(limit, key)),
+                OnStoreError::Allow | OnStoreError::Deny => Err(StoreFailed),
+            }
         }
     }
 }
@@ -54,7 +65,7 @@ fn remember_block(limit: &Limit, key: &LimitKey, admission: &Admission) {
 
 fn decide_alone(limit: &Limit, key: &LimitKey) -> Admission {
     let now = clock::now();
-    FALLBACK.with_borrow_mut(|states| {
+    ALONE.with_borrow_mut(|states| {
         let admission = Admission::decide(limit, states.get(key), now);
         let state = admission.next_state();
         states.put(key, state, state.expires(limit.window), now);

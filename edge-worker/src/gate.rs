@@ -17,6 +17,7 @@ use std::rc::Rc;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::partial::Selection;
 use tidegate_core::policy::{Bypass, Route};
+use tidegate_core::rate::{Counted, Verdict};
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
 use tidegate_core::{CacheKey, Policy, Reuse};
@@ -31,8 +32,6 @@ use crate::platform::discard;
 use crate::refresh_turn::Turn;
 use known::Known;
 use passage::{Address, Passage};
-
-pub(crate) use passage::Allowance;
 
 /// What begins like this is answered here and never goes to the origin.
 const OWN_PATHS: &str = "/.tidegate/";
@@ -51,8 +50,8 @@ pub(crate) type Answer = Result<web_sys::Response, Stop>;
 
 /// What goes along with a refusal.
 pub(crate) struct Refusal {
-    /// The limit that counted the request, and its verdict.
-    pub(crate) allowance: Option<Allowance>,
+    /// What the limits said.
+    pub(crate) verdict: Verdict<'static>,
     /// The route that the request matched.
     pub(crate) route: Option<&'static Route>,
 }
@@ -78,12 +77,17 @@ impl Gate {
         let mut passage = Passage::new(self, request, &head, &address).await;
 
         passage.maintain()?;
-        passage.admit().await?;
+        passage.admit(Counted::All).await?;
         passage.object()?;
         let rule = match passage.plan.cache {
             Ok(rule) => rule,
-            Err(Bypass::Method) => return passage.pass_method().await,
-            Err(_) => return passage.bypass().await,
+            Err(bypass) => {
+                passage.admit(Counted::Misses).await?;
+                return match bypass {
+                    Bypass::Method => passage.pass_method().await,
+                    _ => passage.bypass().await,
+                };
+            }
         };
         let key = passage.key(rule);
         let (found, place) = self.store.look_up(&key, &address.host, head.fields()).await;
@@ -91,6 +95,7 @@ impl Gate {
             Reuse::Serve { answer, .. } | Reuse::ServeStale { answer, .. }
                 if passage.select(&answer) == Selection::Missing =>
             {
+                passage.admit(Counted::Misses).await?;
                 passage.ask(rule, Known::Part(answer), &place, ForwardReason::Partial).await
             }
             Reuse::Serve { answer, ttl, .. } => passage.serve(&answer, Ttl::fresh(ttl), None),
@@ -101,9 +106,11 @@ impl Gate {
                 passage.serve(&answer, Ttl::stale(staleness), None)
             }
             Reuse::Revalidate { answer, why } => {
+                passage.admit(Counted::Misses).await?;
                 passage.ask(rule, Known::ToConfirm(answer), &place, why).await
             }
             Reuse::Forward { fallback, why } => {
+                passage.admit(Counted::Misses).await?;
                 let known = fallback.map_or(Known::Nothing, Known::Fallback);
                 passage.ask(rule, known, &place, why).await
             }

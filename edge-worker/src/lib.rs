@@ -24,6 +24,7 @@ mod platform;
 mod problem;
 mod refresh_turn;
 mod tokens;
+mod turn;
 mod url;
 
 use std::rc::Rc;

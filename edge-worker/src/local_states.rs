@@ -53,23 +53,17 @@ mod tests {
     use super::*;
     use std::time::Duration;
     use tidegate_core::ClientFacts;
-    use tidegate_core::rate::{Algorithm, KeyPart, Limit};
+    use tidegate_core::rate::Limit;
 
     const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
 
     fn key(client: u32) -> LimitKey {
-        let limit = Limit {
-            name: "l".into(),
-            quota: std::num::NonZeroU32::MIN,
-            window: Duration::from_secs(60),
-            burst: 0,
-            block: None,
-            algorithm: Algorithm::FixedWindow,
-            key: vec![KeyPart::ClientIp],
-        };
+        let limit = Limit::new("l", std::num::NonZeroU32::MIN, Duration::from_secs(60));
         let ip = Some(std::net::Ipv4Addr::from(client).into());
-        LimitKey::of(&limit, &ClientFacts { user: None, ip })
+        LimitKey::of(&limit, &ClientFacts { ip, ..ClientFacts::default() }, &NO_FIELDS)
     }
+
+    const NO_FIELDS: [(&str, &str); 0] = [];
 
     /// Remembers `clients`, each for a second longer than the one before.
     fn fill(states: &mut LocalStates, clients: std::ops::Range<u32>, now: Timestamp) {

@@ -22,8 +22,8 @@ pub(crate) fn answer(
         let route = refusal.as_ref().and_then(|refusal| refusal.route);
         respond::headers(&mut head, policy.headers(route));
     }
-    if let Some((limit, admission)) = refusal.and_then(|refusal| refusal.allowance) {
-        respond::rate_limit(&mut head, limit, &admission);
+    if let Some(refusal) = refusal {
+        respond::rate_limit(&mut head, &refusal.verdict, None);
     }
     platform::respond_with_text(problem.status, &problem.body(), head.as_str())
 }

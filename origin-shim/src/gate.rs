@@ -1,6 +1,7 @@
 //! One request: limit → key → look up → reuse → (serve | revalidate | forward) → store →
 //! headers → body. The worker at the edge is the same loop in the same order.
 
+mod admission;
 mod answer;
 mod coding;
 mod fetch;
@@ -12,6 +13,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
+use admission::Waiting;
 use arc_swap::ArcSwap;
 use fetch::Fetch;
 use http::Response;
@@ -21,16 +23,15 @@ use hyper::body::Incoming;
 use known::Known;
 use tidegate_core::compress::Offer;
 use tidegate_core::headers::cache_status::Ttl;
-use tidegate_core::http_types::Edits;
 use tidegate_core::key::QueryRule;
 use tidegate_core::partial::Selection;
 use tidegate_core::policy::{Bypass, Closed};
-use tidegate_core::rate::Limit;
+use tidegate_core::rate::Counted;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
 use tidegate_core::{
-    Admission, CacheKey, CacheRule, Host, Lookup, Method, Plan, Request, Reuse, Scheme, Target,
-    Tier, Timestamp, respond,
+    CacheKey, CacheRule, Host, Lookup, Method, Plan, Request, Reuse, Scheme, Target, Tier,
+    Timestamp, respond,
 };
 
 use crate::answer_store::{Answer, AnswerStore};
@@ -54,6 +55,7 @@ pub struct Shared {
     in_force: ArcSwap<InForce>,
     /// States by the names of limits, whatever policy is in force.
     limiter: Limiter,
+    waiting: Waiting,
     /// Keys that are being refreshed in the background.
     refreshing: Mutex<HashSet<CacheKey>>,
 }
@@ -84,6 +86,7 @@ impl Shared {
         Self {
             in_force: ArcSwap::from_pointee(in_force),
             limiter: Limiter::new(CLIENTS_MAX),
+            waiting: Waiting::default(),
             refreshing: Mutex::default(),
         }
     }
@@ -141,40 +144,19 @@ impl Gate {
             return response;
         }
 
-        let verdict = self.admit(&passage);
-        let refused = match &verdict {
-            Some((_, Admission::Deny { retry_after, .. })) => {
-                Some(Problem::too_many_requests(*retry_after))
-            }
-            _ => policy.objection(visitor.refusal),
+        let verdict = self.admit(&passage, Counted::All).await;
+        let refused = match verdict.refused() {
+            Some(refused) => Some(Problem::refused(refused)),
+            None => policy.objection(visitor.refusal),
         };
         let mut response = match (refused, plan.cache) {
             (Some(problem), _) => answer::problem(&problem),
-            (_, Err(Bypass::Method)) => self.pass_method(&passage, body).await,
-            (_, Err(_)) => self.bypass(&passage, body).await,
+            (_, Err(_)) => self.pass(&passage, body).await,
             (_, Ok(rule)) => self.answer(&passage, rule).await,
         };
         respond::headers(response.headers_mut(), passage.plan.headers());
-        if let Some((limit, admission)) = &verdict {
-            respond::rate_limit(&mut Edits::of(response.headers_mut()), limit, admission);
-        }
+        admission::tell(&verdict, &mut response);
         response
-    }
-
-    /// Asks every limit of the route: the first denial, or the allowance with least left.
-    fn admit<'a>(&self, passage: &Passage<'a>) -> Option<(&'a Limit, Admission)> {
-        let (client, now) = (passage.visitor.facts(), clock::now());
-        let mut tightest: Option<(u32, _, _)> = None;
-        for limit in passage.plan.limits() {
-            let admission = self.shared.limiter.admit(limit, &client, now);
-            let Admission::Allow { remaining, .. } = admission else {
-                return Some((limit, admission));
-            };
-            if tightest.is_none_or(|(least, ..)| remaining < least) {
-                tightest = Some((remaining, limit, admission));
-            }
-        }
-        tightest.map(|(_, limit, admission)| (limit, admission))
     }
 
     /// Answers from the store where that is allowed, else from upstream.
@@ -191,8 +173,7 @@ impl Gate {
                 if answer::select(passage, &answer, now) == Selection::Missing =>
             {
                 let why = ForwardReason::Partial;
-                let fetch = Fetch { passage, rule, key, why };
-                fetch.run(&self.upstream, Known::Part(answer), Body::empty()).await
+                self.fetch(passage, rule, key, why, Known::Part(answer)).await
             }
             Reuse::Serve { answer, age, ttl } => {
                 answer::from_store(passage, &answer, age, Ttl::fresh(ttl), None, now)
@@ -206,16 +187,47 @@ impl Gate {
                 response
             }
             Reuse::Revalidate { answer, why } => {
-                let fetch = Fetch { passage, rule, key, why };
-                fetch.run(&self.upstream, Known::ToConfirm(answer), Body::empty()).await
+                self.fetch(passage, rule, key, why, Known::ToConfirm(answer)).await
             }
             Reuse::Forward { fallback, why } => {
-                let fetch = Fetch { passage, rule, key, why };
                 let known = fallback.map_or(Known::Nothing, Known::Fallback);
-                fetch.run(&self.upstream, known, Body::empty()).await
+                self.fetch(passage, rule, key, why, known).await
             }
             Reuse::Unsatisfiable => answer::problem(&Problem::not_in_cache()),
         }
+    }
+
+    /// Asks upstream, where the limits on misses let it.
+    async fn fetch(
+        &self,
+        passage: &Passage<'_>,
+        rule: &CacheRule,
+        key: CacheKey,
+        why: ForwardReason,
+        known: Known,
+    ) -> Response<Body> {
+        let verdict = self.admit(passage, Counted::Misses).await;
+        let mut response = match verdict.refused() {
+            Some(refused) => answer::problem(&Problem::refused(refused)),
+            None => {
+                let fetch = Fetch { passage, rule, key, why };
+                fetch.run(&self.upstream, known, Body::empty()).await
+            }
+        };
+        admission::tell(&verdict, &mut response);
+        response
+    }
+
+    /// Passes a request on that no stored answer can serve, where the limits on misses let it.
+    async fn pass(&self, passage: &Passage<'_>, body: Incoming) -> Response<Body> {
+        let verdict = self.admit(passage, Counted::Misses).await;
+        let mut response = match (verdict.refused(), passage.plan.cache) {
+            (Some(refused), _) => answer::problem(&Problem::refused(refused)),
+            (None, Err(Bypass::Method)) => self.pass_method(passage, body).await,
+            (None, _) => self.bypass(passage, body).await,
+        };
+        admission::tell(&verdict, &mut response);
+        response
     }
 }
 

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use tidegate_core::rate::{Limit, State};
-use tidegate_core::{Admission, ClientFacts, LimitKey, Timestamp};
+use tidegate_core::{Admission, LimitKey, Timestamp};
 
 const SHARDS: usize = 64;
 
@@ -42,9 +42,8 @@ impl Limiter {
         }
     }
 
-    /// Decides on one request of `client` and remembers it.
-    pub fn admit(&self, limit: &Limit, client: &ClientFacts<'_>, now: Timestamp) -> Admission {
-        let key = LimitKey::of(limit, client);
+    /// Decides on one request of the client `key`, and remembers it.
+    pub fn admit(&self, limit: &Limit, key: LimitKey, now: Timestamp) -> Admission {
         let shard = (self.hasher.hash_one(&key) as usize) % SHARDS;
         // A panic while it was held leaves whole states behind, so they stay good.
         let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,25 +99,22 @@ mod tests {
     use super::*;
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::Duration;
-    use tidegate_core::rate::{Algorithm, KeyPart};
+    use tidegate_core::ClientFacts;
 
     const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
 
     fn limit(quota: u32) -> Limit {
-        Limit {
-            name: "l".into(),
-            quota: quota.try_into().unwrap(),
-            window: Duration::from_secs(60),
-            burst: 0,
-            block: Some(Duration::from_secs(60)),
-            algorithm: Algorithm::FixedWindow,
-            key: vec![KeyPart::ClientIp],
-        }
+        let minute = Duration::from_secs(60);
+        let limit = Limit::new("l", quota.try_into().unwrap(), minute);
+        Limit { block: Some(minute), ..limit }
     }
 
-    fn client(number: u32) -> ClientFacts<'static> {
-        ClientFacts { user: None, ip: Some(IpAddr::V4(Ipv4Addr::from_bits(number))) }
+    fn key(number: u32) -> LimitKey {
+        let ip = Some(IpAddr::V4(Ipv4Addr::from_bits(number)));
+        LimitKey::of(&limit(1), &ClientFacts { ip, ..ClientFacts::default() }, &NO_FIELDS)
     }
+
+    const NO_FIELDS: [(&str, &str); 0] = [];
 
     fn is_allowed(admission: Admission) -> bool {
         matches!(admission, Admission::Allow { .. })
@@ -128,28 +124,25 @@ mod tests {
     fn r1_clients_are_counted_apart() {
         let (limiter, limit) = (Limiter::new(1000), limit(2));
         for number in [1, 2] {
-            assert!(is_allowed(limiter.admit(&limit, &client(number), NOW)));
-            assert!(is_allowed(limiter.admit(&limit, &client(number), NOW)));
-            assert!(!is_allowed(limiter.admit(&limit, &client(number), NOW)));
+            assert!(is_allowed(limiter.admit(&limit, key(number), NOW)));
+            assert!(is_allowed(limiter.admit(&limit, key(number), NOW)));
+            assert!(!is_allowed(limiter.admit(&limit, key(number), NOW)));
         }
     }
 
     #[test]
     fn r6_a_flood_of_clients_costs_bounded_memory_and_frees_nobody() {
         let (limiter, limit) = (Limiter::new(640), limit(1));
-        let blocked = client(u32::MAX);
-        limiter.admit(&limit, &blocked, NOW);
-        assert!(!is_allowed(limiter.admit(&limit, &blocked, NOW)));
+        let blocked = key(u32::MAX);
+        limiter.admit(&limit, blocked.clone(), NOW);
+        assert!(!is_allowed(limiter.admit(&limit, blocked.clone(), NOW)));
         for number in 0..20_000 {
-            limiter.admit(&limit, &client(number), NOW);
+            limiter.admit(&limit, key(number), NOW);
         }
         let kept: usize = limiter.shards.iter().map(|s| s.lock().unwrap().states.len()).sum();
         assert!(kept <= 640, "{kept}");
-        assert!(!is_allowed(limiter.admit(&limit, &blocked, NOW)));
+        assert!(!is_allowed(limiter.admit(&limit, blocked.clone(), NOW)));
         let later = NOW + Duration::from_secs(61);
-        assert!(
-            is_allowed(limiter.admit(&limit, &client(30_000), later)),
-            "the flood is forgotten"
-        );
+        assert!(is_allowed(limiter.admit(&limit, key(30_000), later)), "the flood is forgotten");
     }
 }

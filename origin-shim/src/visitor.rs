@@ -7,7 +7,7 @@ use tidegate_core::headers::list;
 use tidegate_core::policy::Network;
 use tidegate_core::policy::identify::{Evidence, Identified};
 use tidegate_core::token::Refusal;
-use tidegate_core::{Fields, Identity, Policy, Timestamp};
+use tidegate_core::{ClientFacts, Fields, Identity, Policy, Timestamp};
 
 use crate::tokens::Tokens;
 
@@ -45,9 +45,9 @@ impl Visitor {
         Self { ip, identity, refusal, through_trusted_proxy }
     }
 
-    /// What limits count by.
-    pub fn facts(&self) -> tidegate_core::ClientFacts<'_> {
-        tidegate_core::ClientFacts { user: self.identity.user(), ip: Some(self.ip) }
+    /// What limits count by, but for the route.
+    pub fn facts(&self) -> ClientFacts<'_> {
+        ClientFacts { user: self.identity.user(), ip: Some(self.ip), route: None }
     }
 }
 

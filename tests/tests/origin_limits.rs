@@ -1,5 +1,7 @@
 //! The shim's rate limit, with the repository's own policy before a demo origin.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use tidegate_tests::{
     demo_origin::DemoOrigin,
@@ -56,6 +58,87 @@ fn r4_a_sliding_window_refuses_what_is_over_the_quota() {
     assert!(answers[..10].iter().all(|answer| answer.status == 200));
     let wait: u64 = answers[10].header("retry-after").expect("Retry-After").parse().unwrap();
     assert!(answers[10].status == 429 && (280..=300).contains(&wait), "{wait} s");
+}
+
+#[test]
+fn r5_what_comes_early_waits_for_its_turn_and_the_rest_is_refused() {
+    let (shim, origin) = gate_with("5 per 1s", "algorithm = \"gcra\"\nspread = true\nburst = 3");
+    let began = Instant::now();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let client = shim.client();
+        let waiting: Vec<_> =
+            (0..6).map(|_| scope.spawn(move || client.get(LIMITED).status)).collect();
+        waiting.into_iter().map(|asked| asked.join().expect("an answer")).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 4, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 2, "{statuses:?}");
+    assert!(began.elapsed() >= Duration::from_millis(600), "three turns, 200 ms apart");
+    assert_eq!(origin.base().total(), 4);
+}
+
+#[test]
+fn r5_a_client_that_leaves_while_it_waits_costs_the_origin_nothing() {
+    let (shim, origin) = gate_with("2 per 1s", "algorithm = \"gcra\"\nspread = true\nburst = 3");
+    assert_eq!(shim.client().get(LIMITED).status, 200);
+    let mut impatient = shim.client().connect().unwrap();
+    impatient.ask(&Request::get(LIMITED)).unwrap();
+    drop(impatient);
+    assert_eq!(shim.client().get(LIMITED).status, 200, "in its turn behind the one who left");
+    assert_eq!(origin.base().total(), 2);
+}
+
+#[test]
+fn r9_a_rehearsed_limit_refuses_nobody_and_says_nothing() {
+    let (shim, origin) = gate_with("2 per 60s", "dry_run = true");
+    for answer in ask(shim.client(), 5) {
+        assert_eq!((answer.status, answer.header("ratelimit")), (200, None));
+    }
+    assert_eq!(origin.base().total(), 5);
+}
+
+#[test]
+fn a_limit_on_misses_leaves_hits_alone() {
+    let (shim, origin) = gate_with("1 per 60s", "count = \"misses\"");
+    let hits = |client: Client| client.get("/api/v1/plugins");
+    let first = hits(shim.client());
+    assert_eq!(first.header("ratelimit"), Some("\"standard\";r=0;t=60"));
+    for _ in 0..5 {
+        let hit = hits(shim.client());
+        assert_eq!((hit.status, hit.header("ratelimit")), (200, None));
+    }
+    assert_eq!(shim.client().get("/api/v1/marketplace").status, 429, "a second miss");
+    assert_eq!(shim.client().get(LIMITED).status, 429, "what is never cached always misses");
+    assert_eq!(hits(shim.client()).status, 200);
+    assert_eq!(origin.base().total(), 1);
+}
+
+#[test]
+fn a_limit_counts_by_the_first_that_a_request_has() {
+    let policy = PolicyFile::of_the_repository()
+        .replacing("${API_RATE_LIMIT:-100} per 60s", "1 per 60s")
+        .replacing(
+            "key = [\"identity\", \"client-ip\", \"anonymous\"]",
+            "key = [\"header:x-api-key\", \"cookie:session\", \"route\"]",
+        );
+    let origin = DemoOrigin::start();
+    let shim = Shim::serve(&policy, &origin);
+    let status = |name: &str, value: &str| {
+        shim.client().send(&Request::get(LIMITED).header(name, value)).status
+    };
+    for (name, value) in [("X-Api-Key", "k1"), ("X-Api-Key", "k2"), ("Cookie", "a=1; session=s")] {
+        assert_eq!(status(name, value), 200, "{name}: {value}");
+        assert_eq!(status(name, value), 429, "{name}: {value}");
+    }
+    assert_eq!(status("Cookie", "a=1"), 200, "the first of those who are counted by the route");
+    assert_eq!(shim.client().at_loopback(3).get(LIMITED).status, 429);
+}
+
+#[test]
+fn r7_the_older_fields_can_be_left_out() {
+    let (shim, _origin) = gate_with("9 per 60s", "x_ratelimit = false");
+    let answer = shim.client().get(LIMITED);
+    assert_eq!(answer.header("ratelimit"), Some("\"standard\";r=8;t=60"));
+    assert_eq!(answer.header("x-ratelimit-limit"), None);
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn r1_r2_r3_r4_d3_limits_have_their_numbers() {
             "/api/generate/app",
             &[("1000 per 15m", SLIDING, None), ("10 per 5m", SLIDING, None)],
         ),
-        (TIERED, "/", &[("100 per 15m", FIXED, Some("15m"))]),
+        (TIERED, "/", &[("100 per 15m", PACE, Some("15m"))]),
         (DASHBOARD, "/api/x", &[("100 per 15m", FIXED, None)]),
         (
             DASHBOARD,
@@ -209,6 +209,14 @@ fn p3_d3_text_is_compressed_by_gzip_at_level_6_or_brotli() {
         let opted_out = asked(file, "gzip", &["-H", "x-no-compression: 1", path]);
         assert_eq!(opted_out["reason"], "opt-out", "{file}");
     }
+}
+
+#[test]
+fn r5_d3_what_is_spread_waits_its_turn_one_after_the_other() {
+    let explained = Explained::of(TIERED, "origin", "GET", "/");
+    let limit = &explained.limits()[0];
+    assert_eq!((&limit["worst_burst"], &limit["longest_wait"]), (&1.into(), &"90s".into()));
+    assert_eq!(limit["count"], "misses");
 }
 
 #[test]

@@ -6,8 +6,10 @@ use http::HeaderMap;
 use http::header::CACHE_STATUS;
 use tidegate_bench::measure::Work;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
+use tidegate_core::headers::rate_limit::Quota;
 use tidegate_core::http_types::Edits;
 use tidegate_core::policy::Plan;
+use tidegate_core::rate::Verdict;
 use tidegate_core::reuse::{Lookup, Reuse, reuse};
 use tidegate_core::store::store;
 use tidegate_core::{
@@ -73,7 +75,11 @@ pub(crate) fn all<'a>(
             let limit = &world.policy.model().limits[0];
             let admission =
                 Admission::decide(limit, None, NOW + Duration::from_millis(turn as u64));
-            respond::rate_limit(&mut Edits::of(&mut limited), limit, &admission);
+            let mut verdict = Verdict::default();
+            verdict.add(limit, Ok(admission));
+            let told = Quota::told(&limited);
+            respond::rate_limit(&mut Edits::of(&mut limited), &verdict, told);
+            limited.clear();
         }),
         Work::new(DECISION, {
             let mut fields = HeaderMap::with_capacity(16);

@@ -58,6 +58,7 @@ impl Linter<'_> {
                 );
             }
         }
+        self.own_word(route, path, model);
         let Some(key) = tiers.iter().find_map(|(_, rule)| rule.as_ref()).map(|rule| &rule.key)
         else {
             return;
@@ -70,6 +71,20 @@ impl Linter<'_> {
         self.query(route, path, &key.query);
         if let Some(rule) = &route.edge {
             self.edge(route, rule, path);
+        }
+    }
+
+    fn own_word(&mut self, route: &Route, path: &str, model: &Model) {
+        let is_own_word =
+            |limit: &Limit| matches!(limit.key[..], [KeyPart::Header(_) | KeyPart::Cookie(_), ..]);
+        let mut limits = route.limits.iter().filter_map(|at| model.limits.get(*at)).peekable();
+        if limits.peek().is_some() && limits.all(is_own_word) {
+            self.warn(
+                Lint::OwnWord,
+                &format!("{path}.limit"),
+                format!("`{}` is limited by what clients say of themselves alone", route.name),
+                "name a limit with `key = \"client-ip\"` beside it",
+            );
         }
     }
 
@@ -338,8 +353,9 @@ mod tests {
             alloc::format!("[limits.x]\nlimit = \"{limit}\"\nkey = \"{key}\"\n")
         };
         let by_identity = limit("5 per 1m", "identity");
+        let by_header = limit("5 per 1m", "header:x-api-key");
         let too_quick = limit("5000 per 1s", "client-ip");
-        let cases: [(&str, &[&str], &str); 23] = [
+        let cases: [(&str, &[&str], &str); 24] = [
             ("", &[taken], "TG101 5:58"),
             (auth, &[kept, "key = { identity = true }\nbrowser = \"1m\""], "TG102 9:11"),
             ("", &[kept, "key = { cookies = \"s\" }\nbrowser = \"tiered\""], "TG102 7:11"),
@@ -355,6 +371,7 @@ mod tests {
             ("", &[sorted, safe, "host = \"a.b.workers.dev\""], "TG110 7:8"),
             (&by_identity, &["limit = \"x\""], "TG201 4:7"),
             (&too_quick, &["limit = \"x\""], "TG202 3:9"),
+            (&by_header, &["limit = \"x\""], "TG203 8:9"),
             (header, &[], "TG301 3:18"),
             (proxies, &[], "TG302 3:32"),
             ("[compression]\npersonal = true\n", &[], "TG303 3:12"),

@@ -27,6 +27,8 @@ pub enum Lint {
     IdentityAlone,
     /// A limit that one counter at the edge cannot count.
     TooQuick,
+    /// A limit by what clients say of themselves, and none beside it.
+    OwnWord,
     /// A header names the user, but nobody may write it.
     NobodyTrusted,
     /// Everybody may name the client.
@@ -41,7 +43,7 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::UnsafeIgnore,
         Self::PublicPersonal,
         Self::UnsortedQuery,
@@ -54,6 +56,7 @@ impl Lint {
         Self::WorkersDev,
         Self::IdentityAlone,
         Self::TooQuick,
+        Self::OwnWord,
         Self::NobodyTrusted,
         Self::EverybodyTrusted,
         Self::PersonalCompressed,
@@ -76,6 +79,7 @@ impl Lint {
             Self::WorkersDev => "TG110",
             Self::IdentityAlone => "TG201",
             Self::TooQuick => "TG202",
+            Self::OwnWord => "TG203",
             Self::NobodyTrusted => "TG301",
             Self::EverybodyTrusted => "TG302",
             Self::PersonalCompressed => "TG303",
@@ -120,6 +124,9 @@ impl Lint {
             }
             Self::TooQuick => {
                 "One client is counted by one Durable Object, which takes about 1,000 requests a second."
+            }
+            Self::OwnWord => {
+                "A client that sends a new value with each request never meets its limit."
             }
             Self::NobodyTrusted => {
                 "`trusted_header` counts only from `trusted_proxies`, of which there are none."

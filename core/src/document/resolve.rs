@@ -11,16 +11,14 @@ use core::time::Duration;
 use super::caching::{CacheSection, CacheTable, KeySection, ModeWord};
 use super::compression::Rules;
 use super::decode::{Context, Located, Named};
-use super::sections::{Document, LimitSection, RouteSection, UpstreamSection, ZoneSection};
+use super::sections::{Document, RouteSection, UpstreamSection, ZoneSection};
 use super::values::{Ttl, TtlClasses, check_name};
-use super::{jwt, operation, spelling, twins};
+use super::{jwt, limits, operation, spelling, twins};
 use crate::key::{KeyRule, QueryRule};
-use crate::policy::units;
 use crate::policy::{
     IdentityRule, Maintenance, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier,
     Upstream, Zone,
 };
-use crate::rate::{Algorithm, KeyPart, Limit};
 use crate::rule::{CacheRule, ClientDirectives, Mode};
 
 /// Builds the policy. `None` when something was wrong, which is then noted.
@@ -64,7 +62,7 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
             None => Maintenance::default(),
         },
         upstreams: upstreams(document.upstreams, context),
-        limits: limits(document.limits, context),
+        limits: limits::resolve(document.limits, context),
         zones: zones(document.zones, context),
         headers: document.headers.0,
         routes: routes
@@ -110,52 +108,6 @@ fn upstreams(
         upstreams.insert(name.value, Upstream { servers });
     }
     upstreams
-}
-
-/// In the order of their names; a wrong one leaves a gap that no route of a good policy sees.
-fn limits(sections: Named<LimitSection>, context: &mut Context<'_>) -> Vec<Limit> {
-    let mut limits = Vec::new();
-    for (name, section) in sections.0 {
-        if let Err(bad) = check_name(&name.value) {
-            context.report(name.span.clone(), bad.message, bad.hint);
-        }
-        let Some(section) = section else { continue };
-        let algorithm = section.algorithm.unwrap_or(Algorithm::FixedWindow);
-        if let Some(burst) = section.burst.as_ref().filter(|_| algorithm != Algorithm::Gcra) {
-            context.report(
-                burst.span.clone(),
-                "a `burst` means nothing without the even pace of `gcra`",
-                "add `algorithm = \"gcra\"`, or leave `burst` out",
-            );
-        }
-        if let Some(Ttl(block)) = section.block.filter(|Ttl(block)| {
-            algorithm == Algorithm::SlidingWindow && *block < section.limit.window
-        }) {
-            context.report(
-                name.span.clone(),
-                format!(
-                    "a `block` of {} is shorter than the window: behind it more would pass than the limit",
-                    units::DurationText(block)
-                ),
-                format!("block for {} at least, or leave `block` out", units::DurationText(section.limit.window)),
-            );
-        }
-        limits.push(Limit {
-            name: name.value,
-            quota: section.limit.quota,
-            window: section.limit.window,
-            burst: section.burst.map_or(0, |burst| burst.value),
-            block: section.block.map(|Ttl(block)| block),
-            algorithm,
-            key: match section.key {
-                parts if parts.is_empty() => {
-                    Vec::from([KeyPart::Identity, KeyPart::ClientIp, KeyPart::Anonymous])
-                }
-                parts => parts,
-            },
-        });
-    }
-    limits
 }
 
 fn zone_ttls(sections: &Named<ZoneSection>) -> Vec<Option<Duration>> {

@@ -12,10 +12,10 @@ use super::declare::section;
 use super::decode::{Context, Decode, Each, Located, Named};
 use super::fields::{AnswerFields, FieldName};
 use super::jwt::JwtSection;
+use super::limits::LimitSection;
 use super::operation::{AdminSection, MaintenanceSection};
-use super::values::{Address, Bytes, Count, HostName, Name, Rate, Ttl, TtlClasses};
+use super::values::{Address, Bytes, Count, HostName, Name, Ttl, TtlClasses};
 use crate::policy::{Network, Pattern, Template};
-use crate::rate::{Algorithm, KeyPart};
 
 section! {
     /// The whole file.
@@ -86,28 +86,6 @@ section! {
     struct UpstreamSection, "an upstream" {
         /// Their addresses.
         required servers: Located<Vec<Address>>,
-    }
-}
-
-section! {
-    /// How often a client may ask. Allowed answers say what is left, refusals when to come back.
-    struct LimitSection, "a limit" {
-        /// How many requests in which time.
-        required limit: Rate,
-        /// For how long a client is refused once it has asked too often. Without it, until its
-        /// window ends.
-        optional block: Ttl,
-        /// How requests are counted. `fixed-window`, the default: a window starts with the
-        /// client's first request. `sliding-window`: any window, wherever it starts; exact up
-        /// to 16 requests, estimated from two counts above. `gcra`: at an even pace.
-        optional algorithm: Algorithm,
-        /// How many may come at once on top of the even pace of `gcra`, as nginx counts them:
-        /// with a burst of 5, 6 pass at once.
-        optional burst: Located<u32>,
-        /// What clients are told apart by: the first of these that is known. By default
-        /// `["identity", "client-ip", "anonymous"]`. IPv6 addresses count by /64; an identity
-        /// counts only where somebody has checked it.
-        default key: Vec<KeyPart>,
     }
 }
 

@@ -14,7 +14,6 @@ use super::decode::{Context, Decode, FromText};
 use super::shape::Shape;
 use super::spelling;
 use crate::policy::{Malformed, Network, Pattern, Template, units};
-use crate::rate::{Algorithm, KeyPart};
 use crate::rule::{ClientDirectives, Risk};
 
 /// A time span such as `5m`, or the name of one from `[ttl]`.
@@ -59,16 +58,6 @@ words!(Risk, "danger that could be ignored", {
     "private" => Self::Private,
     "set-cookie" => Self::SetCookie,
     "authorization" => Self::Authorization,
-});
-words!(Algorithm, "algorithm", {
-    "fixed-window" => Self::FixedWindow,
-    "sliding-window" => Self::SlidingWindow,
-    "gcra" => Self::Gcra,
-});
-words!(KeyPart, "thing to count by", {
-    "identity" => Self::Identity,
-    "client-ip" => Self::ClientIp,
-    "anonymous" => Self::Anonymous,
 });
 
 impl Decode for Ttl {

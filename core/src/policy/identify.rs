@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{IdentityRule, Policy};
-use crate::headers::Fields;
+use crate::headers::{Fields, cookie};
 use crate::identity::{CredentialHash, Identity, User};
 use crate::respond::Problem;
 use crate::token::{OnInvalid, Refusal, TokenSource};
@@ -113,16 +113,7 @@ impl TokenSource {
                 }
             }
             Self::Header(name) => fields.lines_of(name).collect(),
-            Self::Cookie(name) => fields
-                .lines_of("cookie")
-                .flat_map(|line| line.split(|byte| *byte == b';'))
-                .filter_map(|pair| {
-                    // White space around the name is dropped, as lenient servers do.
-                    let at = pair.iter().position(|byte| *byte == b'=')?;
-                    let (named, value) = (pair[..at].trim_ascii(), pair[at + 1..].trim_ascii());
-                    (named == name.as_bytes()).then_some(value)
-                })
-                .collect(),
+            Self::Cookie(name) => cookie::values(fields, name).collect(),
         }
     }
 }

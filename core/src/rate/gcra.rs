@@ -4,7 +4,12 @@
 //! `limit_req rate=… burst=… nodelay` means, which admits `1 + burst` at once (6 for
 //! `burst = 5`). governor's own `allow_burst(n)` admits `n`, so ours is one more than its.
 //!
-//! Constant time, no allocation.
+//! A limit that is spread (R5) lets nothing pass ahead of the pace: what comes early waits for
+//! its time, `burst` requests of a client at most, which is nginx's `burst=…` without `nodelay`.
+//!
+//! A pace is a whole number of microseconds, rounded up, so that it is the same in every store,
+//! also where numbers are doubles; more than a million a second are a million. Constant time,
+//! no allocation.
 
 use core::cell::Cell;
 use core::num::NonZeroU32;
@@ -28,7 +33,7 @@ pub(super) fn admit(limit: &Limit, state: Option<State>, now: Timestamp) -> Admi
     if let Some(denial) = blocked(limit, state, now) {
         return denial;
     }
-    let interval = interval(limit);
+    let interval = interval_nanos(limit);
     let (now_nanos, tolerance) = (nanos(now), interval.saturating_mul(u64::from(limit.burst) + 1));
     let kept = match state {
         // A clock set back must not make anybody wait longer than a whole burst.
@@ -46,11 +51,17 @@ pub(super) fn admit(limit: &Limit, state: Option<State>, now: Timestamp) -> Admi
     let verdict = limiter.check();
     let until = limiter.into_state_store().0.get().unwrap_or(now_nanos);
     let state = State::Paced { until };
+    let wait = match limit.spread {
+        true => Duration::from_nanos(kept.unwrap_or(0).saturating_sub(now_nanos)),
+        false => Duration::ZERO,
+    };
+    let reset = Duration::from_nanos(until.saturating_sub(now_nanos));
     match verdict {
-        Ok(snapshot) => Admission::Allow {
-            remaining: snapshot.remaining_burst_capacity(),
-            reset: Duration::from_nanos(until.saturating_sub(now_nanos)),
-            next_state: state,
+        Ok(snapshot) => match snapshot.remaining_burst_capacity() {
+            remaining if wait.is_zero() => Admission::Allow { remaining, reset, next_state: state },
+            remaining => {
+                Admission::Wait { wait: ceil_millis(wait), remaining, reset, next_state: state }
+            }
         },
         Err(not_until) => {
             let wait = not_until.wait_time_from(Instant(now_nanos));
@@ -59,10 +70,14 @@ pub(super) fn admit(limit: &Limit, state: Option<State>, now: Timestamp) -> Admi
     }
 }
 
-/// One request every so many nanoseconds.
-fn interval(limit: &Limit) -> u64 {
-    let window = u64::try_from(limit.window.as_nanos()).unwrap_or(HORIZON).min(HORIZON);
-    (window / u64::from(limit.quota.get())).max(1)
+/// The pace: one request in as long, in whole microseconds.
+pub(super) fn interval(limit: &Limit) -> Duration {
+    let micros = limit.window.as_micros().div_ceil(u128::from(limit.quota.get())).max(1);
+    Duration::from_micros(u64::try_from(micros).unwrap_or(HORIZON / 1000))
+}
+
+fn interval_nanos(limit: &Limit) -> u64 {
+    u64::try_from(interval(limit).as_nanos()).unwrap_or(HORIZON).min(HORIZON)
 }
 
 fn quota(limit: &Limit, interval: u64) -> Quota {
@@ -143,6 +158,7 @@ mod tests {
     use super::super::Algorithm;
     use super::super::tests::{Client, limit};
     use super::*;
+    use alloc::vec::Vec;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -166,6 +182,42 @@ mod tests {
     fn r3_waiting_exactly_retry_after_allows_and_a_millisecond_less_denies() {
         for (quota, burst) in [(1, 5), (10, 20), (3, 0), (7, 2)] {
             Client::new(paced(quota, burst)).check_every_denial(5000, 90);
+        }
+    }
+
+    #[test]
+    fn r5_what_comes_early_waits_for_its_turn_and_only_so_many_wait() {
+        // 100 in 900 s: one every nine seconds.
+        let limit = Limit { spread: true, ..limit(Algorithm::Gcra, 100, SECOND * 900, None) };
+        let mut client = Client::new(Limit { burst: 3, ..limit });
+        let waits: Vec<_> = (0..6).map(|_| client.wait_for_turn()).collect();
+        let turn = |n: u32| Some(SECOND * 9 * n);
+        assert_eq!(waits, [turn(0), turn(1), turn(2), turn(3), None, None]);
+        client.wait(SECOND * 10);
+        assert_eq!(client.wait_for_turn(), Some(SECOND * 26), "behind those that wait");
+        client.wait(SECOND * 3600);
+        assert_eq!(client.wait_for_turn(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn r5_turns_are_as_far_apart_as_the_pace_says_whenever_requests_come() {
+        let limit = Limit { spread: true, ..paced(7, 20) };
+        let pace = interval(&limit);
+        let mut client = Client::new(limit);
+        let mut random = 7_u64;
+        let (mut at, mut last) = (Duration::ZERO, None);
+        for _ in 0..5000 {
+            if let Some(wait) = client.wait_for_turn() {
+                let turn = at + wait;
+                // Turns are told in whole milliseconds.
+                let early = last.is_some_and(|last| turn + Duration::from_millis(1) < last + pace);
+                assert!(!early, "{turn:?} after {last:?}");
+                last = Some(turn);
+            }
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let span = Duration::from_millis((random >> 33) % 200);
+            client.wait(span);
+            at += span;
         }
     }
 

@@ -1,15 +1,19 @@
 //! What a limit counts by.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::Limit;
+use crate::headers::{Fields, cookie};
 
 /// One thing to tell clients apart by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum KeyPart {
@@ -18,6 +22,12 @@ pub enum KeyPart {
     Identity,
     /// The client's address: IPv4 whole, IPv6 by its /64, which is one household.
     ClientIp,
+    /// The route: everybody who asks for it, together.
+    Route,
+    /// A request field, by its lower-case name. Whoever sends it says what is in it.
+    Header(String),
+    /// A cookie, by its name. Whoever sends it says what is in it.
+    Cookie(String),
     /// Everybody who has nothing that stands before this in the list, together.
     Anonymous,
 }
@@ -29,29 +39,39 @@ pub struct ClientFacts<'a> {
     pub user: Option<&'a str>,
     /// The address, if the shell knows it.
     pub ip: Option<IpAddr>,
+    /// The name of the route that the request matched.
+    pub route: Option<&'a str>,
 }
-
-const ANONYMOUS: (u8, Vec<u8>) = (b'a', Vec::new());
 
 /// The key of one client under one limit: limit, kind and value, each behind its length, so
 /// that no two clients and no two limits share one by accident.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LimitKey(Box<[u8]>);
 
+/// Longer values count by their SHA-256, so that no key is longer than a name and this.
+const VALUE_MAX: usize = 64;
+
 impl LimitKey {
-    /// The key that `limit` counts `client` by. A client that has none of the limit's parts
-    /// counts as anonymous.
-    pub fn of(limit: &Limit, client: &ClientFacts<'_>) -> Self {
+    /// The key that `limit` counts a request with these `fields` by. A client that has none
+    /// of the limit's parts counts as anonymous.
+    pub fn of<F: Fields + ?Sized>(limit: &Limit, client: &ClientFacts<'_>, fields: &F) -> Self {
         let mut bytes = Vec::with_capacity(limit.name.len() + 32);
         put(&mut bytes, limit.name.as_bytes());
-        let value = limit.key.iter().find_map(|part| match part {
-            KeyPart::Identity => client.user.map(|user| (b'u', user.as_bytes().to_vec())),
-            KeyPart::ClientIp => client.ip.map(|ip| (b'i', network(ip))),
-            KeyPart::Anonymous => Some(ANONYMOUS),
-        });
-        let (kind, value) = value.unwrap_or(ANONYMOUS);
-        bytes.push(kind);
-        put(&mut bytes, &value);
+        let (kind, value) = limit
+            .key
+            .iter()
+            .find_map(|part| part.read(client, fields))
+            .unwrap_or((b'a', Cow::Borrowed(&[])));
+        match value.len() {
+            0..=VALUE_MAX => {
+                bytes.push(kind);
+                put(&mut bytes, &value);
+            }
+            _ => {
+                bytes.push(kind.to_ascii_uppercase());
+                put(&mut bytes, &Sha256::digest(&value));
+            }
+        }
         Self(bytes.into())
     }
 
@@ -59,6 +79,35 @@ impl LimitKey {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+impl KeyPart {
+    /// Kind and value, if the request has this.
+    fn read<'a, F: Fields + ?Sized>(
+        &self,
+        client: &ClientFacts<'a>,
+        fields: &'a F,
+    ) -> Option<(u8, Cow<'a, [u8]>)> {
+        match self {
+            Self::Identity => client.user.map(|user| (b'u', user.as_bytes().into())),
+            Self::ClientIp => client.ip.map(|ip| (b'i', network(ip).into())),
+            Self::Route => client.route.map(|route| (b'r', route.as_bytes().into())),
+            Self::Header(name) => Some((b'h', joined(fields.lines_of(name))?)),
+            Self::Cookie(name) => Some((b'c', joined(cookie::values(fields, name))?)),
+            Self::Anonymous => Some((b'a', Cow::Borrowed(&[]))),
+        }
+    }
+}
+
+/// What several lines of a field say is what one line with commas says (RFC 9110 §5.2).
+fn joined<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<Cow<'a, [u8]>> {
+    let mut joined = Cow::Borrowed(values.next()?);
+    for value in values {
+        let all = joined.to_mut();
+        all.extend_from_slice(b", ");
+        all.extend_from_slice(value);
+    }
+    Some(joined)
 }
 
 /// What one client has of the address space. IPv4 mapped into IPv6 is IPv4.
@@ -76,23 +125,45 @@ fn put(bytes: &mut Vec<u8>, part: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Algorithm;
     use super::*;
-    use alloc::string::String;
     use core::num::NonZeroU32;
     use core::time::Duration;
 
     fn key(parts: &[KeyPart], user: Option<&str>, ip: Option<&str>) -> LimitKey {
-        let limit = Limit {
-            name: String::from("l"),
-            quota: NonZeroU32::MIN,
-            window: Duration::from_secs(1),
-            burst: 0,
-            block: None,
-            algorithm: Algorithm::FixedWindow,
-            key: parts.to_vec(),
-        };
-        LimitKey::of(&limit, &ClientFacts { user, ip: ip.map(|ip| ip.parse().unwrap()) })
+        let ip = ip.map(|ip| ip.parse().unwrap());
+        LimitKey::of(&limit(parts), &ClientFacts { user, ip, route: None }, &NO_FIELDS)
+    }
+
+    const NO_FIELDS: [(&str, &str); 0] = [];
+
+    fn limit(parts: &[KeyPart]) -> Limit {
+        let limit = Limit::new("l", NonZeroU32::MIN, Duration::from_secs(1));
+        Limit { key: parts.to_vec(), ..limit }
+    }
+
+    #[test]
+    fn the_first_that_a_request_has_counts() {
+        let parts = [KeyPart::Header("x-api-key".into()), KeyPart::Cookie("id".into())];
+        let limit = limit(&[&parts[..], &[KeyPart::Route]].concat());
+        let client = ClientFacts { route: Some("search"), ..ClientFacts::default() };
+        let of = |fields: &[(&str, &str)]| LimitKey::of(&limit, &client, fields);
+        let by_header = of(&[("x-api-key", "k1"), ("cookie", "id=7")]);
+        assert_eq!(by_header, of(&[("cookie", "id=8"), ("x-api-key", "k1")]));
+        assert_ne!(by_header, of(&[("x-api-key", "k2")]));
+        assert_eq!(of(&[("cookie", "a=1; id=7")]), of(&[("cookie", "id=7")]));
+        assert_ne!(of(&[("cookie", "id=7")]), of(&[("x-api-key", "7")]));
+        assert_eq!(of(&[]), of(&[("cookie", "a=1")]), "by the route");
+        assert_eq!(of(&[("x-api-key", "a"), ("x-api-key", "b")]), of(&[("x-api-key", "a, b")]));
+    }
+
+    #[test]
+    fn a_key_is_short_however_long_its_value() {
+        let limit = limit(&[KeyPart::Header("x-api-key".into())]);
+        let of =
+            |value: &str| LimitKey::of(&limit, &ClientFacts::default(), &[("x-api-key", value)]);
+        let long = "x".repeat(60_000);
+        assert!(of(&long).as_bytes().len() < 128);
+        assert_ne!(of(&long), of(&long[1..]));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::key::KeyPart;
+use super::store::Stores;
 use crate::time::as_millis;
 
 /// One limit of the policy: so many requests in such a window, counted per key.
@@ -21,10 +22,12 @@ pub struct Limit {
     /// The length of a window.
     #[serde(with = "as_millis")]
     pub window: Duration,
-    /// How many requests may come at once on top of an even pace; [`Algorithm::Gcra`] alone
-    /// has a pace.
+    /// How many requests may come ahead of an even pace; [`Algorithm::Gcra`] alone has a pace.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub burst: u32,
+    /// What comes ahead of the pace waits for its time, rather than to pass at once.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub spread: bool,
     /// For how long a client is refused once it exceeds the quota; without it, until its
     /// window ends.
     #[serde(with = "as_millis::option", default, skip_serializing_if = "Option::is_none")]
@@ -33,6 +36,18 @@ pub struct Limit {
     pub algorithm: Algorithm,
     /// What tells clients apart: the first of these that a request has.
     pub key: Vec<KeyPart>,
+    /// Which requests count.
+    #[serde(default, skip_serializing_if = "Counted::is_all")]
+    pub count: Counted,
+    /// Requests are counted and refusals reported, but nobody is refused.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dry_run: bool,
+    /// Answers carry the older `X-RateLimit-*` fields too.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub x_fields: bool,
+    /// Where its states live.
+    #[serde(default, skip_serializing_if = "Stores::is_default")]
+    pub stores: Stores,
 }
 
 /// How requests are counted.
@@ -48,7 +63,37 @@ pub enum Algorithm {
     Gcra,
 }
 
+/// Which requests a limit counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counted {
+    /// All of them, before anything else is done for them.
+    #[default]
+    All,
+    /// Those that no stored answer serves, so that a hit costs nothing here.
+    Misses,
+}
+
 impl Limit {
+    /// A limit of `quota` requests in `window`: a fixed window without block, for clients
+    /// told apart as well as may be.
+    pub fn new(name: impl Into<String>, quota: NonZeroU32, window: Duration) -> Self {
+        Self {
+            name: name.into(),
+            quota,
+            window,
+            burst: 0,
+            spread: false,
+            block: None,
+            algorithm: Algorithm::FixedWindow,
+            key: Vec::from([KeyPart::Identity, KeyPart::ClientIp, KeyPart::Anonymous]),
+            count: Counted::All,
+            dry_run: false,
+            x_fields: true,
+            stores: Stores::default(),
+        }
+    }
+
     /// The most requests that may come within an instant: what to plan capacity by.
     pub fn worst_burst(&self) -> u32 {
         let quota = self.quota.get();
@@ -57,11 +102,38 @@ impl Limit {
             Algorithm::FixedWindow => quota.saturating_mul(2),
             Algorithm::SlidingWindow if quota as usize <= super::sliding_window::LOG_MAX => quota,
             Algorithm::SlidingWindow => quota.saturating_mul(2),
+            Algorithm::Gcra if self.spread => 1,
             Algorithm::Gcra => self.burst.saturating_add(1),
         }
+    }
+
+    /// The longest that a request may have to wait for its turn. Zero where nothing is spread.
+    pub fn longest_wait(&self) -> Duration {
+        match self.spread {
+            true => super::gcra::interval(self).saturating_mul(self.burst),
+            false => Duration::ZERO,
+        }
+    }
+}
+
+impl Counted {
+    const fn is_all(&self) -> bool {
+        matches!(self, Self::All)
     }
 }
 
 const fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+const fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+const fn yes() -> bool {
+    true
 }

@@ -4,6 +4,7 @@ use tidegate_core::conditional::is_not_modified;
 use tidegate_core::forward::{describes_content, is_never_stored};
 use tidegate_core::headers::Fields;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
+use tidegate_core::headers::rate_limit::Quota;
 use tidegate_core::{Stored, Text, respond};
 use worker::web_sys;
 
@@ -94,9 +95,7 @@ impl Passage<'_> {
         respond::browser(head, &self.plan, &self.asked, code, fields);
         respond::cache_status(head, status);
         respond::headers(head, self.plan.headers());
-        if let Some((limit, admission)) = &self.allowance {
-            respond::rate_limit(head, limit, admission);
-        }
+        respond::rate_limit(head, &self.verdict, Quota::told(fields));
     }
 
     /// Whether the client has this answer already (RFC 9110 §13).

@@ -5,22 +5,18 @@ use std::rc::Rc;
 
 use tidegate_core::policy::Closed;
 use tidegate_core::policy::identify::Identified;
-use tidegate_core::rate::Limit;
+use tidegate_core::rate::{Counted, Verdict};
 use tidegate_core::respond::Problem;
 use tidegate_core::{
-    Admission, CacheKey, CacheRule, ClientFacts, Host, Identity, LimitKey, Method, Plan, Request,
-    Scheme, Target, Tier, token,
+    CacheKey, CacheRule, ClientFacts, Host, Identity, LimitKey, Method, Plan, Request, Scheme,
+    Target, Tier, token,
 };
-use worker::web_sys;
+use worker::{console_log, web_sys};
 
 use super::{Gate, Refusal, Stop};
 use crate::head::{Head, RequestHead};
-use crate::tokens;
 use crate::url::Url;
-use crate::{admission, clock};
-
-/// The limit that leaves the client the least, and its verdict.
-pub(crate) type Allowance = (&'static Limit, Admission);
+use crate::{admission, clock, tokens, turn};
 
 /// Where a request goes, as the core reads it.
 pub(super) struct Address<'a> {
@@ -38,7 +34,8 @@ pub(super) struct Passage<'a> {
     pub(super) who: Identity,
     /// Why the token that was shown does not count.
     refusal: Option<token::Refusal>,
-    pub(super) allowance: Option<Allowance>,
+    /// What the limits say that were asked so far.
+    pub(super) verdict: Verdict<'static>,
 }
 
 impl<'a> Address<'a> {
@@ -72,25 +69,32 @@ impl<'a> Passage<'a> {
         let Gate { policy, env, context, .. } = &**gate;
         let Identified { identity: who, refusal } =
             tokens::identify(policy, env, context, head.fields()).await;
-        Self { gate, request, asked, plan, who, refusal, allowance: None }
+        Self { gate, request, asked, plan, who, refusal, verdict: Verdict::default() }
     }
 
-    /// May this client proceed? Every limit of the route counts the request; the first that
-    /// refuses it ends it.
-    pub(super) async fn admit(&mut self) -> Result<(), Stop> {
-        for limit in self.plan.limits() {
-            let key = LimitKey::of(limit, &self.client());
-            let admission = admission::admit(&self.gate.env, limit, &key).await;
-            if let Admission::Deny { retry_after, .. } = admission {
-                self.allowance = Some((limit, admission));
-                return Err(self.refuse(Problem::too_many_requests(retry_after)));
-            }
-            let is_tighter = |(_, before): &Allowance| remaining(&admission) < remaining(before);
-            if self.allowance.as_ref().is_none_or(is_tighter) {
-                self.allowance = Some((limit, admission));
+    /// May this client proceed? The limits that count such requests are asked, until one
+    /// refuses; what comes ahead of an even pace waits here for its turn (R5).
+    pub(super) async fn admit(&mut self, counted: Counted) -> Result<(), Stop> {
+        let mut verdict = Verdict::default();
+        for limit in self.plan.limits().filter(|limit| limit.count == counted) {
+            let key = LimitKey::of(limit, &self.client(), self.asked.fields);
+            let says = admission::admit(&self.gate.env, limit, &key).await;
+            if !verdict.add(limit, says) {
+                break;
             }
         }
-        Ok(())
+        if !verdict.wait().is_zero() && !turn::wait(verdict.wait()).await {
+            verdict = verdict.without_waiting();
+        }
+        if let Some((limit, retry_after)) = verdict.rehearsed() {
+            let seconds = retry_after.as_secs_f32();
+            console_log!("tidegate: dry run: `{}` would refuse for {seconds} s", limit.name);
+        }
+        self.verdict.merge(verdict);
+        match verdict.refused() {
+            Some(refused) => Err(self.refuse(Problem::refused(refused))),
+            None => Ok(()),
+        }
     }
 
     /// The end of a request that maintenance keeps out, unless what is stored may serve.
@@ -123,7 +127,7 @@ impl<'a> Passage<'a> {
 
     /// The end of a request that gets `problem` for an answer.
     pub(super) fn refuse(&self, problem: Problem) -> Stop {
-        let refusal = Refusal { allowance: self.allowance, route: self.plan.route };
+        let refusal = Refusal { verdict: self.verdict, route: self.plan.route };
         Stop::Refused(problem, Some(Box::new(refusal)))
     }
 
@@ -133,14 +137,10 @@ impl<'a> Passage<'a> {
     }
 
     fn client(&self) -> ClientFacts<'_> {
-        let user = self.who.user();
-        ClientFacts { user, ip: self.client_ip().and_then(|ip| ip.parse().ok()) }
-    }
-}
-
-fn remaining(admission: &Admission) -> u32 {
-    match admission {
-        Admission::Allow { remaining, .. } => *remaining,
-        Admission::Deny { .. } => 0,
+        ClientFacts {
+            user: self.who.user(),
+            ip: self.client_ip().and_then(|ip| ip.parse().ok()),
+            route: self.plan.route.map(|route| &*route.name),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use tidegate_core::rate::{Algorithm, KeyPart, Limit, State};
+use tidegate_core::rate::{Algorithm, Limit, State};
 use tidegate_core::{Admission, Timestamp};
 
 const START: Timestamp = Timestamp::from_secs(1_795_000_000);
@@ -13,14 +13,10 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn limit(algorithms: &'static [Algorithm]) -> impl Strategy<Value = Limit> {
     (select(algorithms), 1..8u32, 1..5000u64, prop::option::of(1..9000u64)).prop_map(
-        |(algorithm, quota, window, block)| Limit {
-            name: "l".into(),
-            quota: NonZeroU32::new(quota).expect("at least one"),
-            window: Duration::from_millis(window),
-            burst: 0,
-            block: block.map(Duration::from_millis),
-            algorithm,
-            key: vec![KeyPart::ClientIp],
+        |(algorithm, quota, window, block)| {
+            let quota = NonZeroU32::new(quota).expect("at least one");
+            let limit = Limit::new("l", quota, Duration::from_millis(window));
+            Limit { block: block.map(Duration::from_millis), algorithm, ..limit }
         },
     )
 }

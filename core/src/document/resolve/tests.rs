@@ -67,6 +67,42 @@ fn r4_a_block_that_would_let_more_pass_than_the_limit_is_refused() {
 }
 
 #[test]
+fn r5_spreading_needs_a_pace_and_a_queue() {
+    let of = |lines: &str| {
+        errors(&alloc::format!("schema = 1\n[limits.a]\nlimit = \"100 per 900s\"\n{lines}\n"))
+    };
+    assert!(of("algorithm = \"gcra\"\nburst = 9\nspread = true").is_empty());
+    for lines in ["spread = true", "spread = true\nalgorithm = \"gcra\""] {
+        assert!(of(lines)[0].starts_with("4:10 `spread` needs the even pace of `gcra`"), "{lines}");
+    }
+}
+
+#[test]
+fn the_stores_of_a_limit_are_one_word_or_one_for_each_tier() {
+    let of = |lines: &str| {
+        errors(&alloc::format!("schema = 1\n[limits.a]\nlimit = \"1 per 1s\"\n{lines}\n"))
+    };
+    for good in ["\"local\"", "\"global\"", "{ edge = \"local\", origin = \"local\" }"] {
+        assert!(of(&alloc::format!("store = {good}")).is_empty(), "{good}");
+    }
+    assert_eq!(of("store = \"glocal\""), ["4:9 `glocal` is no store"]);
+    let elsewhere = of("store = { origin = \"global\" }");
+    assert!(elsewhere[0].starts_with("4:20 `global` is no store of the shim"), "{elsewhere:?}");
+}
+
+#[test]
+fn a_limit_counts_by_fields_and_cookies_that_can_be() {
+    let of = |key: &str| {
+        let limit = "schema = 1\n[limits.a]\nlimit = \"1 per 1s\"";
+        errors(&alloc::format!("{limit}\nkey = \"{key}\"\n"))
+    };
+    assert!(of("header:X-Api-Key").is_empty() && of("cookie:id").is_empty());
+    for bad in ["header:", "header:a b", "cookie:", "cookie:a=b", "header", "identiy"] {
+        assert_eq!(of(bad).len(), 1, "{bad}");
+    }
+}
+
+#[test]
 fn a_report_reads_like_a_compilers() {
     let report = read("schema = 1\n[limts.x]\n", &|_| None).unwrap_err();
     assert_eq!(

@@ -1,0 +1,207 @@
+//! `[limits]`: how often clients may ask, and where that is counted.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::declare::{section, words};
+use super::decode::{Context, Decode, FromText, Located, Named};
+use super::fields::{CookieName, FieldName};
+use super::shape::Shape;
+use super::spelling;
+use super::values::{Rate, Ttl, check_name};
+use crate::policy::{Malformed, units};
+use crate::rate::{
+    Algorithm, Counted, EdgeStore, KeyPart, Limit, OnStoreError, OriginStore, Stores,
+};
+
+section! {
+    /// How often a client may ask. Allowed answers say what is left, refusals when to come back.
+    struct LimitSection, "a limit" {
+        /// How many requests in which time.
+        required limit: Rate,
+        /// For how long a client is refused once it has asked too often. Without it, until its
+        /// window ends.
+        optional block: Ttl,
+        /// How requests are counted. `fixed-window`, the default: a window starts with the
+        /// client's first request. `sliding-window`: any window, wherever it starts; exact up
+        /// to 16 requests, estimated from two counts above. `gcra`: at an even pace.
+        optional algorithm: Algorithm,
+        /// How many may come ahead of the even pace of `gcra`, as nginx counts them: with a
+        /// burst of 5, 6 pass at once.
+        optional burst: Located<u32>,
+        /// What comes ahead of the pace of `gcra` waits until its time has come, rather than to
+        /// pass at once: nginx's `burst` without `nodelay`. As many of a client's requests wait
+        /// at most as `burst` says; 4,096 in all in a process of the shim; 256 in an isolate at
+        /// the edge, for up to 100 seconds. A client that leaves gives its place up.
+        default spread: Located<bool>,
+        /// What clients are told apart by: the first of these that a request has. By default
+        /// `["identity", "client-ip", "anonymous"]`. IPv6 addresses count by /64; an identity
+        /// counts only where somebody has checked it; what is in a `header:NAME` or a
+        /// `cookie:NAME` is the client's own word, so let another limit count by address.
+        /// `route` counts everybody together who asks for the same route.
+        default key: Vec<KeyPart>,
+        /// Which requests count: `all` (the default), or `misses`, those that no stored answer
+        /// serves.
+        optional count: Counted,
+        /// Counts, and reports whom it would refuse, but refuses nobody.
+        default dry_run: bool,
+        /// Whether answers carry the older fields `X-RateLimit-Limit`, `X-RateLimit-Remaining`
+        /// and `X-RateLimit-Reset` beside `RateLimit`; they do without it.
+        optional x_ratelimit: bool,
+        /// Where requests are counted: one word for both tiers, or a table.
+        optional store: StoreSection,
+        /// What a request gets when the store does not answer: `local` (the default) counts it
+        /// in local memory, `allow` lets it pass, `deny` refuses it with 503.
+        optional on_store_error: OnStoreError,
+    }
+}
+
+section! {
+    /// Where requests are counted.
+    struct StoreTable, "`store`" {
+        /// At the edge: `global` (the default), exact and worldwide, one Durable Object for each
+        /// client; or `local`, in each isolate by itself.
+        optional edge: EdgeStore,
+        /// In the shim: `local`, in the memory of each process.
+        optional origin: OriginStore,
+    }
+}
+
+/// `store = "local"`, or a table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct StoreSection {
+    edge: EdgeStore,
+    origin: OriginStore,
+}
+
+words!(Algorithm, "algorithm", {
+    "fixed-window" => Self::FixedWindow,
+    "sliding-window" => Self::SlidingWindow,
+    "gcra" => Self::Gcra,
+});
+words!(Counted, "choice of requests", { "all" => Self::All, "misses" => Self::Misses });
+words!(OnStoreError, "choice", {
+    "local" => Self::Local,
+    "allow" => Self::Allow,
+    "deny" => Self::Deny,
+});
+words!(EdgeStore, "store of the edge", { "local" => Self::Local, "global" => Self::Global });
+words!(OriginStore, "store of the shim", { "local" => Self::Local });
+
+/// What `store` may be as one word, and the tiers that it is for.
+const STORES: [&str; 2] = ["local", "global"];
+
+impl Decode for StoreSection {
+    fn shape() -> Shape {
+        Shape::Either(Vec::from([Shape::Words(&STORES), StoreTable::shape()]))
+    }
+
+    fn decode(value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Self> {
+        if !value.get_ref().is_str() {
+            let StoreTable { edge, origin } = StoreTable::decode(value, context)?;
+            let (edge, origin) = (edge.unwrap_or_default(), origin.unwrap_or_default());
+            return Some(Self { edge, origin });
+        }
+        let text = context.text(value)?;
+        // The other tier counts as it would without the word.
+        let (edge, origin) = match &*text {
+            "local" => (EdgeStore::Local, OriginStore::Local),
+            "global" => (EdgeStore::Global, OriginStore::default()),
+            _ => {
+                let hint = spelling::hint(&text, STORES.into_iter());
+                context.report(value.span(), format!("`{text}` is no store"), hint);
+                return None;
+            }
+        };
+        Some(Self { edge, origin })
+    }
+}
+
+impl FromText for KeyPart {
+    fn shape() -> Shape {
+        Shape::Text("`identity`, `client-ip`, `route`, `header:NAME`, `cookie:NAME` or `anonymous`")
+    }
+
+    fn from_text(text: &str) -> Result<Self, Malformed> {
+        match text.split_once(':') {
+            Some(("header", name)) => FieldName::from_text(name).map(|name| Self::Header(name.0)),
+            Some(("cookie", name)) => CookieName::from_text(name).map(|name| Self::Cookie(name.0)),
+            _ => match text {
+                "identity" => Ok(Self::Identity),
+                "client-ip" => Ok(Self::ClientIp),
+                "route" => Ok(Self::Route),
+                "anonymous" => Ok(Self::Anonymous),
+                _ => Err(Malformed::new(
+                    format!("`{text}` is no thing to count by"),
+                    spelling::hint(text, KEY_PARTS.into_iter()),
+                )),
+            },
+        }
+    }
+}
+
+const KEY_PARTS: [&str; 6] =
+    ["identity", "client-ip", "route", "header:NAME", "cookie:NAME", "anonymous"];
+
+/// In the order of their names; a wrong one leaves a gap that no route of a good policy sees.
+pub(super) fn resolve(sections: Named<LimitSection>, context: &mut Context<'_>) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    for (name, section) in sections.0 {
+        if let Err(bad) = check_name(&name.value) {
+            context.report(name.span.clone(), bad.message, bad.hint);
+        }
+        let Some(section) = section else { continue };
+        limits.push(limit(name, section, context));
+    }
+    limits
+}
+
+fn limit(name: Located<String>, section: LimitSection, context: &mut Context<'_>) -> Limit {
+    let algorithm = section.algorithm.unwrap_or(Algorithm::FixedWindow);
+    let burst = section.burst.as_ref().map_or(0, |burst| burst.value);
+    if let Some(burst) = section.burst.as_ref().filter(|_| algorithm != Algorithm::Gcra) {
+        context.report(
+            burst.span.clone(),
+            "a `burst` means nothing without the even pace of `gcra`",
+            "add `algorithm = \"gcra\"`, or leave `burst` out",
+        );
+    } else if section.spread.value && (algorithm != Algorithm::Gcra || burst == 0) {
+        context.report(
+            section.spread.span.clone(),
+            "`spread` needs the even pace of `gcra`, and a `burst`: how many may wait",
+            "add `algorithm = \"gcra\"` and, say, `burst = 5`",
+        );
+    }
+    let block = section.block.map(|Ttl(block)| block);
+    let window = section.limit.window;
+    let cuts_window = |block| algorithm == Algorithm::SlidingWindow && block < window;
+    if let Some(block) = block.filter(|block| cuts_window(*block)) {
+        context.report(
+            name.span.clone(),
+            format!(
+                "a `block` of {} is shorter than the window: behind it more would pass than the limit",
+                units::DurationText(block)
+            ),
+            format!("block for {} at least, or leave `block` out", units::DurationText(window)),
+        );
+    }
+    let StoreSection { edge, origin } = section.store.unwrap_or_default();
+    let on_error = section.on_store_error.unwrap_or_default();
+    let defaults = Limit::new(name.value, section.limit.quota, window);
+    Limit {
+        burst,
+        spread: section.spread.value,
+        block,
+        algorithm,
+        key: if section.key.is_empty() { defaults.key } else { section.key },
+        count: section.count.unwrap_or_default(),
+        dry_run: section.dry_run,
+        x_fields: section.x_ratelimit.unwrap_or(true),
+        stores: Stores { edge, origin, on_error },
+        ..defaults
+    }
+}
