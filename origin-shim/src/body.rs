@@ -67,6 +67,15 @@ impl Body {
         }
     }
 
+    /// Reads to the end what is recorded on the way, for the record alone.
+    pub async fn drain(self) {
+        match self {
+            Self::Recorded(recorder) => recorder.drain().await,
+            Self::Compressing(compressing) => compressing.drain().await,
+            Self::Whole(_) | Self::Passing(_) | Self::Following(_) => {}
+        }
+    }
+
     /// A body known as a whole.
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
         Self::Whole(Some(bytes.into()).filter(|bytes: &Bytes| !bytes.is_empty()))

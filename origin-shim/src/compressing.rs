@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
+use http_body_util::BodyExt;
 use tidegate_core::compress::Coding;
 
 use crate::answer_store::AnswerStore;
@@ -54,6 +55,16 @@ impl Compressing {
             holds_back: false,
             trailers: None,
             record,
+        }
+    }
+
+    /// Reads to the end for what is stored of it, if anything is.
+    pub(crate) async fn drain(mut self) {
+        while self.record.is_some() {
+            match self.frame().await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return,
+            }
         }
     }
 

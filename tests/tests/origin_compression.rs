@@ -220,6 +220,22 @@ fn p3_a_confirmed_answer_keeps_its_codings() {
 }
 
 #[test]
+fn c11_what_is_refreshed_behind_a_clients_back_is_kept_with_its_coding() {
+    let gate = Gate::open();
+    let stale = ("cache-control", "max-age=0, stale-while-revalidate=600");
+    gate.says(&[("content-type", "text/html"), stale], &page(5000));
+    assert_eq!(decoded(&gate.accepting(KEPT, "gzip")), page(5000));
+    gate.says(&[("content-type", "text/html"), ("cache-control", "max-age=60")], &page(6000));
+    assert_eq!(decoded(&gate.accepting(KEPT, "gzip")), page(5000), "stale, while it is refreshed");
+    let fresh = eventually(|| {
+        let answer = gate.accepting(KEPT, "gzip");
+        (decoded(&answer) == page(6000)).then_some(answer)
+    });
+    assert!(is_hit(&fresh) && fresh.header("content-length").is_some(), "made already: {fresh:?}");
+    assert_eq!(gate.asked(KEPT), 1);
+}
+
+#[test]
 fn p3_ranges_are_cut_from_the_body_without_coding() {
     let gate = Gate::open();
     let modified = "Sun, 06 Nov 1994 08:49:37 GMT";

@@ -103,8 +103,8 @@ impl Gate {
         let (parts, visitor) = (passage.parts.clone(), passage.visitor.clone());
         tokio::spawn(async move {
             let refreshed = gate.refresh(&in_force, &parts, &visitor, key.clone(), stale).await;
-            if let Some(Body::Recorded(recorder)) = refreshed.map(Response::into_body) {
-                recorder.drain().await;
+            if let Some(refreshed) = refreshed {
+                refreshed.into_body().drain().await;
             }
             gate.shared.refreshing().remove(&key);
         });
