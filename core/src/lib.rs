@@ -70,6 +70,7 @@
 
 extern crate alloc;
 
+pub mod alike;
 pub mod compress;
 pub mod conditional;
 pub mod device;

@@ -5,6 +5,7 @@
 //!
 //! The core takes every decision; names and order are those of the shim's gate.
 
+mod alike;
 mod answer;
 mod ask;
 mod body;
@@ -20,7 +21,7 @@ use tidegate_core::policy::{Bypass, Route};
 use tidegate_core::rate::{Counted, Verdict};
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
-use tidegate_core::{CacheKey, Policy, Reuse};
+use tidegate_core::{CacheKey, Lookup, Policy, Reuse};
 use worker::{Context, Env, web_sys};
 
 use crate::cache_store::CacheStore;
@@ -91,6 +92,15 @@ impl Gate {
         };
         let key = passage.key(rule);
         let (found, place) = self.store.look_up(&key, &address.host, head.fields()).await;
+        let found = match found {
+            Lookup::Nothing => passage.find_alike(rule).await,
+            Lookup::Found(entry) => {
+                // What another isolate has stored.
+                passage.remember_alike(rule, &key, &entry.fields);
+                Lookup::Found(entry)
+            }
+            Lookup::OtherVariants => Lookup::OtherVariants,
+        };
         match reuse(rule, &passage.asked, found, clock::now()) {
             Reuse::Serve { answer, .. } | Reuse::ServeStale { answer, .. }
                 if passage.select(&answer) == Selection::Missing =>

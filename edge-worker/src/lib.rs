@@ -6,6 +6,7 @@
 //! something of its own breaks, lets the request through to the origin rather than fail it.
 
 mod admission;
+mod alike_index;
 mod cache_store;
 mod clock;
 mod connection;

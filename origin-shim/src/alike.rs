@@ -1,32 +1,19 @@
 //! Which stored answers suit other queries than the one they were asked for
-//! (No-Vary-Search).
+//! (No-Vary-Search): [`tidegate_core::alike`], for all paths.
 
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 use tidegate_core::CacheKey;
-use tidegate_core::headers::no_vary_search::NoVarySearch;
+use tidegate_core::alike::{Alike, Alikes};
 
 /// Paths remembered at most; those used least are forgotten, which costs later misses.
 const PATHS_MAX: usize = 1 << 14;
-/// Queries remembered of one path at most; the oldest goes first.
-const QUERIES_MAX: usize = 16;
-
-/// A stored answer and the queries it suits.
-#[derive(Debug)]
-pub struct Alike {
-    /// What it is stored under.
-    pub key: CacheKey,
-    /// What it was asked for with.
-    pub query: Option<String>,
-    /// Which differences from that make no difference.
-    pub variance: NoVarySearch,
-}
 
 /// Stored answers by their keys without query.
 #[derive(Debug)]
 pub struct AlikeIndex {
-    paths: Cache<CacheKey, Arc<[Arc<Alike>]>>,
+    paths: Cache<CacheKey, Arc<Alikes<CacheKey>>>,
 }
 
 impl AlikeIndex {
@@ -36,27 +23,15 @@ impl AlikeIndex {
     }
 
     /// Remembers which queries an answer suits.
-    pub fn remember(&self, path: CacheKey, alike: Alike) {
-        let before = self.paths.get(&path);
-        let mut known: Vec<Arc<Alike>> = before
-            .iter()
-            .flat_map(|known| known.iter())
-            .filter(|other| other.key != alike.key)
-            .cloned()
-            .collect();
-        let surplus = (known.len() + 1).saturating_sub(QUERIES_MAX);
-        known.drain(..surplus);
-        known.push(Arc::new(alike));
+    pub fn remember(&self, path: CacheKey, alike: Alike<CacheKey>) {
+        let mut known = self.of(&path).map(Arc::unwrap_or_clone).unwrap_or_default();
+        known.remember(alike);
         self.paths.insert(path, known.into());
     }
 
-    /// The keys of the answers that suit `query`, the latest first.
-    pub fn suiting(&self, path: &CacheKey, query: Option<&str>) -> Vec<CacheKey> {
-        let known = self.paths.get(path);
-        let suits =
-            |alike: &&Arc<Alike>| alike.variance.are_equivalent(alike.query.as_deref(), query);
-        let known = known.iter().flat_map(|known| known.iter().rev());
-        known.filter(suits).map(|alike| alike.key.clone()).collect()
+    /// What is remembered of a path.
+    pub fn of(&self, path: &CacheKey) -> Option<Arc<Alikes<CacheKey>>> {
+        self.paths.get(path)
     }
 }
 

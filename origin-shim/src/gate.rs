@@ -21,9 +21,9 @@ use http::header::HOST;
 use http::request::Parts;
 use hyper::body::Incoming;
 use known::Known;
+use tidegate_core::alike;
 use tidegate_core::compress::Offer;
 use tidegate_core::headers::cache_status::Ttl;
-use tidegate_core::key::QueryRule;
 use tidegate_core::partial::Selection;
 use tidegate_core::policy::{Bypass, Closed};
 use tidegate_core::rate::Counted;
@@ -239,15 +239,15 @@ fn find_alike(
     store: &AnswerStore,
     now: Timestamp,
 ) -> Lookup<Arc<Answer>> {
-    if store.alike().is_empty() || rule.key.query != QueryRule::All {
+    if store.alike().is_empty() || !alike::applies(rule) {
         return Lookup::Nothing;
     }
     let path = CacheKey::of_any_query(&rule.key, passage.asked, &passage.visitor.identity);
     let query = passage.asked.target.query();
-    let keys = store.alike().suiting(&path, query).into_iter();
-    let found = keys.filter_map(|key| {
-        match store.find(&key, passage.plan.terms(), &passage.parts.headers) {
-            Lookup::Found(answer) => Some(answer),
+    let Some(known) = store.alike().of(&path) else { return Lookup::Nothing };
+    let found = known.suiting(query).filter_map(|alike| {
+        match store.find(&alike.key, passage.plan.terms(), &passage.parts.headers) {
+            Lookup::Found(answer) => alike.suits(&answer.head, query).then_some(answer),
             Lookup::Nothing | Lookup::OtherVariants => None,
         }
     });

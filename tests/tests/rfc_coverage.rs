@@ -51,7 +51,7 @@ fn rows() -> Vec<Row> {
         }
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         let [section, _, _, cases] = cells[..] else { continue };
-        let section = match section.starts_with("RFC ") {
+        let section = match section.starts_with("RFC ") || section.starts_with("draft-") {
             true => section.to_owned(),
             false => format!("{rfc} §{section}"),
         };

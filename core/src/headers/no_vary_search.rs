@@ -39,10 +39,10 @@ impl NoVarySearch {
         };
         let ignored = match (value("params"), value("except")) {
             (None | Some(Value::Boolean(false)), None) => Ignored::Only(Vec::new()),
-            (Some(Value::Strings(names)), None) => Ignored::Only(names.clone()),
+            (Some(Value::Strings(names)), None) => Ignored::Only(decoded(names)),
             (Some(Value::Boolean(true)), None) => Ignored::AllBut(Vec::new()),
             (Some(Value::Boolean(true)), Some(Value::Strings(names))) => {
-                Ignored::AllBut(names.clone())
+                Ignored::AllBut(decoded(names))
             }
             _ => return None,
         };
@@ -83,6 +83,11 @@ impl NoVarySearch {
     }
 }
 
+/// Names as the field spells them: like in queries (§5.3), since it holds ASCII alone.
+fn decoded(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| decode(name).into_owned()).collect()
+}
+
 /// `+` is a space, `%XX` a byte; what is no UTF-8 shows as U+FFFD.
 fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['+', '%']) {
@@ -121,6 +126,8 @@ mod tests {
         assert!(!equivalent(r#"params=("utm")"#, "a=1", "a=2"));
         assert!(!equivalent(r#"params=("utm")"#, "a=1&b=2", "b=2&a=1"));
         assert!(equivalent(r#"params=("u m")"#, "u+m=1", "u%20m=2"));
+        assert!(equivalent(r#"params=("%C3%A9+m")"#, "%c3%a9+m=1", ""));
+        assert!(!equivalent(r#"params=("%C3%A9+m")"#, "%2525C3=1", ""));
     }
 
     #[test]

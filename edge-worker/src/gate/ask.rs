@@ -182,6 +182,7 @@ impl Passage<'_> {
         self.invalidate(code, fields, is_kept.then_some(place), now);
         if let Store::Keep { stored, vary } = &kept {
             self.put(rule, place, (response, None), fields, (stored, vary));
+            self.remember_alike(rule, &self.key(rule), fields);
         }
         let (tier, key) = (self.plan.tier, self.key_name());
         let status = respond::forwarded(tier, why, code, &kept, now, key.as_deref());

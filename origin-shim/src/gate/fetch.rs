@@ -8,9 +8,9 @@ use http::header::{IF_RANGE, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
+use tidegate_core::alike::Alike;
 use tidegate_core::compress::Offer;
 use tidegate_core::headers::cache_status::Ttl;
-use tidegate_core::headers::no_vary_search::NoVarySearch;
 use tidegate_core::invalidate::{Resource, Tag, invalidated};
 use tidegate_core::policy::Closed;
 use tidegate_core::refresh::refresh;
@@ -26,7 +26,6 @@ use super::fetched::{Fetched, complete};
 use super::heads::{merge, storable};
 use super::known::Known;
 use super::{Gate, Passage, SCHEME, Shared, answer, read_target};
-use crate::alike::Alike;
 use crate::answer_store::{Answer, AnswerStore};
 use crate::body::{Body, Recorder};
 use crate::clock;
@@ -314,11 +313,11 @@ impl Fetch<'_> {
 
     /// Remembers which other queries an answer with this head suits (No-Vary-Search).
     fn remember_alike(&self, head: &HeaderMap) {
-        let Some(variance) = NoVarySearch::read(head) else { return };
         let Passage { asked, visitor, .. } = self.passage;
+        let query = asked.target.query();
+        let Some(alike) = Alike::of(self.key.clone(), query, head) else { return };
         let path = CacheKey::of_any_query(&self.rule.key, asked, &visitor.identity);
-        let query = asked.target.query().map(String::from);
-        self.store().alike().remember(path, Alike { key: self.key.clone(), query, variance });
+        self.store().alike().remember(path, alike);
     }
 
     /// What the answer to a HEAD says of the stored answer to GET: it is still good, or it is

@@ -7,6 +7,7 @@ mod fetch;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_core::alike;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::headers::http_date::HttpDate;
 use tidegate_core::headers::{Fields, FieldsMut};
@@ -15,7 +16,7 @@ use tidegate_core::policy::Bypass;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
 use tidegate_core::{
-    CacheKey, CacheRule, Host, Identity, Method, Plan, Policy, Reuse, Scheme, Target, Tier,
+    CacheKey, CacheRule, Host, Identity, Lookup, Method, Plan, Policy, Reuse, Scheme, Target, Tier,
     Timestamp,
 };
 
@@ -109,7 +110,14 @@ impl Passage<'_> {
         origin: &mut Origin,
     ) -> (Response, Later) {
         let key = CacheKey::of(&rule.key, self.asked, &self.identity);
-        let found = store.find(&key, &self.request.head);
+        let found = match store.find(&key, &self.request.head) {
+            Lookup::Nothing if alike::applies(rule) => {
+                let path = CacheKey::of_any_query(&rule.key, self.asked, &self.identity);
+                let query = self.asked.target.query();
+                store.find_alike(&path, query, &self.request.head, self.now)
+            }
+            found => found,
+        };
         let fetch = |key, why| Fetch { passage: self, rule, key, why };
         match reuse(rule, self.asked, found, self.now) {
             Reuse::Serve { answer, .. } | Reuse::ServeStale { answer, .. }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tidegate_core::alike::{Alike, Alikes};
 use tidegate_core::headers::vary::{VariantSignature, Vary};
 use tidegate_core::invalidate::{Resource, Tag};
-use tidegate_core::{CacheKey, Lookup, Stored};
+use tidegate_core::{CacheKey, Lookup, Stored, Timestamp};
 
 use crate::message::Head;
 
@@ -22,12 +23,16 @@ pub(crate) struct Answer {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Store(HashMap<CacheKey, Vec<Arc<Answer>>>);
+pub(crate) struct Store {
+    answers: HashMap<CacheKey, Vec<Arc<Answer>>>,
+    /// By the keys without query.
+    alike: HashMap<CacheKey, Alikes<CacheKey>>,
+}
 
 impl Store {
     /// The most recent answer that suits a request with these fields (RFC 9111 §4.1).
     pub(crate) fn find(&self, key: &CacheKey, request: &Head) -> Lookup<Arc<Answer>> {
-        let Some(variants) = self.0.get(key).filter(|variants| !variants.is_empty()) else {
+        let Some(variants) = self.answers.get(key).filter(|variants| !variants.is_empty()) else {
             return Lookup::Nothing;
         };
         match variants.iter().rev().find(|answer| answer.vary.suits(&answer.signature, request)) {
@@ -43,16 +48,38 @@ impl Store {
         request: &Head,
         chosen: &Arc<Answer>,
     ) -> Vec<Arc<Answer>> {
-        let variants = self.0.get(key).into_iter().flatten();
+        let variants = self.answers.get(key).into_iter().flatten();
         let others = variants.filter(|answer| {
             !Arc::ptr_eq(answer, chosen) && answer.vary.suits(&answer.signature, request)
         });
         others.chain([chosen]).cloned().collect()
     }
 
+    /// A fresh answer to another query that the origin says makes no difference.
+    pub(crate) fn find_alike(
+        &self,
+        path: &CacheKey,
+        query: Option<&str>,
+        request: &Head,
+        now: Timestamp,
+    ) -> Lookup<Arc<Answer>> {
+        let known = self.alike.get(path).into_iter().flat_map(|known| known.suiting(query));
+        let found = known.filter_map(|alike| match self.find(&alike.key, request) {
+            Lookup::Found(answer) => alike.suits(&answer.head, query).then_some(answer),
+            Lookup::Nothing | Lookup::OtherVariants => None,
+        });
+        let mut fresh = found.filter(|answer| answer.stored.fresh_for(now).is_some());
+        fresh.next().map_or(Lookup::Nothing, Lookup::Found)
+    }
+
+    /// Remembers which queries an answer suits.
+    pub(crate) fn remember_alike(&mut self, path: CacheKey, alike: Alike<CacheKey>) {
+        self.alike.entry(path).or_default().remember(alike);
+    }
+
     /// Stores an answer in place of the one that the same request fields chose.
     pub(crate) fn put(&mut self, key: CacheKey, answer: Answer) {
-        let variants = self.0.entry(key).or_default();
+        let variants = self.answers.entry(key).or_default();
         let is_other = |other: &Arc<Answer>| {
             (&other.vary, &other.signature) != (&answer.vary, &answer.signature)
         };
@@ -63,14 +90,14 @@ impl Store {
     /// Stores an answer in place of `old`, of which it is the successor: it may be chosen by other
     /// request fields than that.
     pub(crate) fn replace(&mut self, key: CacheKey, old: &Answer, answer: Answer) {
-        if let Some(variants) = self.0.get_mut(&key) {
+        if let Some(variants) = self.answers.get_mut(&key) {
             variants.retain(|other| !core::ptr::eq(&**other, old));
         }
         self.put(key, answer);
     }
 
     pub(crate) fn remove(&mut self, key: &CacheKey) {
-        self.0.remove(key);
+        self.answers.remove(key);
     }
 
     /// Drops the answers for these resources, and those with one of these tags.
@@ -78,7 +105,7 @@ impl Store {
         let falls = |answer: &Answer| {
             resources.contains(&answer.resource) || answer.tags.iter().any(|tag| tags.contains(tag))
         };
-        for variants in self.0.values_mut() {
+        for variants in self.answers.values_mut() {
             variants.retain(|answer| !falls(answer));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidegate_core::alike::Alike;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::headers::range::ContentRange;
 use tidegate_core::headers::{Fields, FieldsMut, Vary};
@@ -180,6 +181,11 @@ impl Fetch<'_> {
                 vary,
                 resource: Resource::of(asked),
             };
+            let query = asked.target.query();
+            if let Some(alike) = Alike::of(self.key.clone(), query, &answer.head) {
+                let path = CacheKey::of_any_query(&self.rule.key, asked, &self.passage.identity);
+                store_.remember_alike(path, alike);
+            }
             store_.put(self.key, answer);
             if has_it {
                 answer::not_modified(&mut response);
