@@ -85,12 +85,9 @@ impl<'a> Response<'a> {
         if varies {
             response.vary = Vary::parse(fields.lines_of("vary"));
         }
-        if is_targeted {
-            let read = |field: &TargetedField| field.read(fields, SURROGATE_DEVICE);
-            if let Some(directives) = tier.targets().iter().find_map(read) {
-                response.directives = directives;
-                response.expires = None;
-            }
+        if is_targeted && let Some(directives) = targeted(tier, fields) {
+            response.directives = directives;
+            response.expires = None;
         }
         response
     }
@@ -107,6 +104,19 @@ fn first_date(value: &[u8], now: Timestamp) -> Option<Timestamp> {
     let commas = value.iter().enumerate().filter(|(_, byte)| **byte == b',');
     let ends = core::iter::once(value.len()).chain(commas.map(|(at, _)| at));
     ends.filter_map(|end| value.get(..end)).find_map(|begin| http_date::parse(begin, now))
+}
+
+/// The directives of an answer with these fields that `tier` heeds: Cache-Control, or the targeted
+/// field in place of it.
+pub fn directives(tier: Tier, fields: &(impl Fields + ?Sized)) -> ResponseDirectives {
+    targeted(tier, fields)
+        .unwrap_or_else(|| ResponseDirectives::parse(fields.lines_of("cache-control")))
+}
+
+/// The first field of the target list that is there and can be read (RFC 9213 §2.2).
+fn targeted(tier: Tier, fields: &(impl Fields + ?Sized)) -> Option<ResponseDirectives> {
+    let read = |field: &TargetedField| field.read(fields, SURROGATE_DEVICE);
+    tier.targets().iter().find_map(read)
 }
 
 /// Age (RFC 9111 §5.1): of a list the first member, if it is a delta-seconds.

@@ -92,6 +92,38 @@ pub enum ForwardReason {
     RequestMinFresh,
 }
 
+impl<A> Reuse<A> {
+    /// The stored answer that the decision is about, if any.
+    pub const fn answer(&self) -> Option<&A> {
+        match self {
+            Self::Serve { answer, .. }
+            | Self::ServeStale { answer, .. }
+            | Self::Revalidate { answer, .. } => Some(answer),
+            Self::Forward { fallback, .. } => fallback.as_ref(),
+            Self::Unsatisfiable => None,
+        }
+    }
+
+    /// What becomes of the decision where that answer is a part that lacks what is asked for,
+    /// which it must not answer, fresh or stale (§3.3): the part, for the origin to complete, and
+    /// why it is asked. `None` where the client does not want that: 504 (§5.2.1.7).
+    pub fn for_the_rest<F: Fields + ?Sized>(
+        self,
+        rule: &CacheRule,
+        request: &Request<'_, F>,
+    ) -> Option<(A, ForwardReason)> {
+        let (part, why) = match self {
+            Self::Serve { answer, .. } | Self::ServeStale { answer, .. } => {
+                (answer, ForwardReason::Partial)
+            }
+            Self::Revalidate { answer, why } => (answer, why),
+            Self::Forward { fallback, why } => (fallback?, why),
+            Self::Unsatisfiable => return None,
+        };
+        (!heeded(rule, request).only_if_cached).then_some((part, why))
+    }
+}
+
 impl ForwardReason {
     /// The token for Cache-Status.
     pub const fn fwd(self) -> Fwd {
@@ -125,10 +157,7 @@ pub fn reuse<A: Answer, F: Fields + ?Sized>(
     found: Lookup<A>,
     now: Timestamp,
 ) -> Reuse<A> {
-    let asked = match rule.client_directives {
-        ClientDirectives::Honour => request.directives,
-        ClientDirectives::Ignore => RequestDirectives::default(),
-    };
+    let asked = heeded(rule, request);
     let decision = match found {
         Lookup::Nothing => Reuse::Forward { fallback: None, why: ForwardReason::UriMiss },
         Lookup::OtherVariants => Reuse::Forward { fallback: None, why: ForwardReason::VaryMiss },
@@ -139,6 +168,14 @@ pub fn reuse<A: Answer, F: Fields + ?Sized>(
             Reuse::Unsatisfiable
         }
         decision => decision,
+    }
+}
+
+/// The client's directives, as far as the policy honours them.
+fn heeded<F: Fields + ?Sized>(rule: &CacheRule, request: &Request<'_, F>) -> RequestDirectives {
+    match rule.client_directives {
+        ClientDirectives::Honour => request.directives,
+        ClientDirectives::Ignore => RequestDirectives::default(),
     }
 }
 

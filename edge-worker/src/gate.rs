@@ -101,13 +101,18 @@ impl Gate {
             }
             Lookup::OtherVariants => Lookup::OtherVariants,
         };
-        match reuse(rule, &passage.asked, found, clock::now()) {
-            Reuse::Serve { answer, .. } | Reuse::ServeStale { answer, .. }
-                if passage.select(&answer) == Selection::Missing =>
-            {
-                passage.admit(Counted::Misses).await?;
-                passage.ask(rule, Known::Part(answer), &place, ForwardReason::Partial).await
-            }
+        let decision = reuse(rule, &passage.asked, found, clock::now());
+        let lacks = |answer| passage.select(answer) == Selection::Missing;
+        if decision.answer().is_some_and(lacks) {
+            return match decision.for_the_rest(rule, &passage.asked) {
+                Some((part, why)) => {
+                    passage.admit(Counted::Misses).await?;
+                    passage.ask(rule, Known::Part(part), &place, why).await
+                }
+                None => Err(passage.refuse(Problem::not_in_cache())),
+            };
+        }
+        match decision {
             Reuse::Serve { answer, ttl, .. } => passage.serve(&answer, Ttl::fresh(ttl), None),
             Reuse::ServeStale { answer, staleness, refresh, .. } => {
                 if refresh {

@@ -168,13 +168,16 @@ impl Gate {
             Lookup::Nothing => find_alike(passage, rule, store, now),
             found => found,
         };
-        match reuse(rule, passage.asked, found, now) {
-            Reuse::Serve { answer, .. } | Reuse::ServeStale { answer, .. }
-                if answer::select(passage, &answer, now) == Selection::Missing =>
-            {
-                let why = ForwardReason::Partial;
-                self.fetch(passage, rule, key, why, Known::Part(answer)).await
-            }
+        let decision = reuse(rule, passage.asked, found, now);
+        let lacks =
+            |answer: &Arc<Answer>| answer::select(passage, answer, now) == Selection::Missing;
+        if decision.answer().is_some_and(lacks) {
+            return match decision.for_the_rest(rule, passage.asked) {
+                Some((part, why)) => self.fetch(passage, rule, key, why, Known::Part(part)).await,
+                None => answer::problem(&Problem::not_in_cache()),
+            };
+        }
+        match decision {
             Reuse::Serve { answer, age, ttl } => {
                 answer::from_store(passage, &answer, age, Ttl::fresh(ttl), None, now)
             }

@@ -251,7 +251,7 @@ fn max_stale(argument: Option<&[u8]>) -> Option<MaxStale> {
 
 /// Reads `private` or `no-cache`: for the named fields, or for the whole answer when
 /// there are no names that can be read.
-fn restrict(argument: Option<&[u8]>, whole: &mut bool, fields: &mut Vec<Box<str>>) {
+pub(super) fn restrict(argument: Option<&[u8]>, whole: &mut bool, fields: &mut Vec<Box<str>>) {
     let names = argument.unwrap_or_default();
     let before = fields.len();
     for name in list::tokens(names) {

@@ -1,5 +1,5 @@
-//! No-Vary-Search (draft-ietf-httpbis-no-vary-search-10): which differences between queries
-//! make no difference to an answer.
+//! No-Vary-Search (draft-ietf-httpbis-no-vary-search): which differences between queries make no
+//! difference to an answer.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::Fields;
 use super::structured::{self, Value};
 
-/// The URL search variance of an answer.
+/// The URL variation config of an answer (§3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoVarySearch {
     ignored: Ignored,
@@ -38,12 +38,9 @@ impl NoVarySearch {
             Some(_) => return None,
         };
         let ignored = match (value("params"), value("except")) {
-            (None | Some(Value::Boolean(false)), None) => Ignored::Only(Vec::new()),
-            (Some(Value::Strings(names)), None) => Ignored::Only(decoded(names)),
-            (Some(Value::Boolean(true)), None) => Ignored::AllBut(Vec::new()),
-            (Some(Value::Boolean(true)), Some(Value::Strings(names))) => {
-                Ignored::AllBut(decoded(names))
-            }
+            (None, None) => Ignored::Only(Vec::new()),
+            (Some(Value::Strings(names)), None) => Ignored::Only(keys(names)),
+            (None, Some(Value::Strings(names))) => Ignored::AllBut(keys(names)),
             _ => return None,
         };
         let variance = Self { ignored, vary_on_key_order };
@@ -83,8 +80,8 @@ impl NoVarySearch {
     }
 }
 
-/// Names as the field spells them: like in queries (§5.3), since it holds ASCII alone.
-fn decoded(names: &[String]) -> Vec<String> {
+/// The names of parameters, which are spelt as in a query.
+fn keys(names: &[String]) -> Vec<String> {
     names.iter().map(|name| decode(name).into_owned()).collect()
 }
 
@@ -126,21 +123,38 @@ mod tests {
         assert!(!equivalent(r#"params=("utm")"#, "a=1", "a=2"));
         assert!(!equivalent(r#"params=("utm")"#, "a=1&b=2", "b=2&a=1"));
         assert!(equivalent(r#"params=("u m")"#, "u+m=1", "u%20m=2"));
-        assert!(equivalent(r#"params=("%C3%A9+m")"#, "%c3%a9+m=1", ""));
+        assert!(equivalent(r#"params=("%C3%A9+%E6%B0%97")"#, "é+気=1", "%C3%A9%20%E6%B0%97=2"));
         assert!(!equivalent(r#"params=("%C3%A9+m")"#, "%2525C3=1", ""));
     }
 
     #[test]
     fn all_but_the_excepted_make_no_difference() {
-        assert!(equivalent("params", "a=1", "b=2"));
-        assert!(equivalent(r#"params, except=("id")"#, "id=1&a=1", "b=2&id=1"));
-        assert!(!equivalent(r#"params, except=("id")"#, "id=1", "id=2"));
+        assert!(equivalent("except=()", "a=1", "b=2"));
+        assert!(equivalent(r#"except=("id")"#, "id=1&a=1", "b=2&id=1"));
+        assert!(!equivalent(r#"except=("id")"#, "id=1", "id=2"));
     }
 
     #[test]
     fn order_matters_unless_the_field_says_otherwise() {
         assert!(equivalent("key-order", "a=1&b=2", "b=2&a=1"));
         assert!(!equivalent("key-order", "a=1&a=2", "a=2&a=1"), "of one name it always does");
+    }
+
+    /// The table of §5.1.
+    #[test]
+    fn queries_are_compared_as_forms_are_read() {
+        for (one, two) in [
+            ("", "&"),
+            ("a=x", "%61=%78"),
+            ("a=é", "a=%C3%A9"),
+            ("a=%f6", "a=%ef%bf%bd"),
+            ("a=x&&&&", "a=x"),
+            ("a=", "a"),
+            ("a=%20", "a= &"),
+            ("a=+", "a= &"),
+        ] {
+            assert!(equivalent("key-order", one, two), "{one} {two}");
+        }
     }
 
     #[test]
@@ -151,7 +165,12 @@ mod tests {
             "key-order=?0",
             "params=1",
             r#"params=("a" b)"#,
-            r#"except=("a")"#,
+            "params",
+            "params=()",
+            r#"params=?1, except=("a")"#,
+            "except=(a)",
+            r#"except="a""#,
+            r#"key-order="no""#,
             r#"params=("a"), except=("b")"#,
             "params, except",
             "Params",

@@ -3,9 +3,10 @@
 //! Of the fields in a tier's target list, the first that is there and can be read replaces
 //! Cache-Control and Expires as a whole (RFC 9213 §2.2).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::cache_control::{DELTA_SECONDS_MAX, ResponseDirectives, delta_seconds};
+use super::cache_control::{self, DELTA_SECONDS_MAX, ResponseDirectives, delta_seconds};
 use super::structured::{self, Value};
 use super::{Fields, list};
 
@@ -75,15 +76,21 @@ fn structured(text: &[u8]) -> Option<ResponseDirectives> {
     let mut directives = ResponseDirectives { present: true, ..ResponseDirectives::default() };
     for (key, value) in structured::dictionary(text)? {
         let flag = value == Value::Boolean(true);
-        let seconds = match value {
-            Value::Integer(seconds) => u64::try_from(seconds).ok(),
+        let seconds = match &value {
+            Value::Integer(seconds) => u64::try_from(*seconds).ok(),
             _ => None,
         };
         let seconds = seconds.map(|n| n.min(u64::from(DELTA_SECONDS_MAX)) as u32);
         match key {
             "no-store" => directives.no_store = flag,
-            "no-cache" => directives.no_cache = flag,
-            "private" => directives.private = flag,
+            "no-cache" => {
+                directives.no_cache = flag;
+                restrict(&value, &mut directives.no_cache, &mut directives.no_cache_fields);
+            }
+            "private" => {
+                directives.private = flag;
+                restrict(&value, &mut directives.private, &mut directives.private_fields);
+            }
             "public" => directives.public = flag,
             "must-revalidate" => directives.must_revalidate = flag,
             "proxy-revalidate" => directives.proxy_revalidate = flag,
@@ -98,6 +105,13 @@ fn structured(text: &[u8]) -> Option<ResponseDirectives> {
         }
     }
     Some(directives)
+}
+
+/// The form of `no-cache` and `private` that names fields is a String (RFC 9213 §2.1).
+fn restrict(value: &Value, whole: &mut bool, fields: &mut Vec<Box<str>>) {
+    if let Value::String(names) = value {
+        cache_control::restrict(Some(names.as_bytes()), whole, fields);
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +142,16 @@ mod tests {
         for value in ["max-age=\"60\"", "max-age=1.5", "max-age=-1", "max-age=x", "max-age"] {
             assert_eq!(cdn(value).unwrap().max_age, None, "{value}");
         }
+    }
+
+    #[test]
+    fn a_string_names_the_fields_that_are_meant() {
+        let directives = cdn("no-cache=\"X-A, x-b\", private=\"x-c\", max-age=60").unwrap();
+        assert_eq!(directives.no_cache_fields, ["x-a".into(), "x-b".into()]);
+        assert_eq!(directives.private_fields, ["x-c".into()]);
+        assert!(!directives.no_cache && !directives.private);
+        assert!(cdn("private=\"\"").unwrap().private, "nobody knows which");
+        assert_eq!(cdn("no-cache=\"x-a\", no-cache=?0").unwrap().no_cache_fields, []);
     }
 
     #[test]

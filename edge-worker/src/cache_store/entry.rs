@@ -5,9 +5,9 @@ use core::str;
 
 use tidegate_core::forward::is_stored;
 use tidegate_core::headers::vary::VariantSignature;
-use tidegate_core::headers::{Fields, ResponseDirectives, Vary};
+use tidegate_core::headers::{Fields, Vary};
 use tidegate_core::reuse::Answer;
-use tidegate_core::{Stored, Timestamp};
+use tidegate_core::{Stored, Tier, Timestamp, response};
 use worker::web_sys;
 
 use crate::connection;
@@ -129,7 +129,7 @@ impl Answer for Entry {
 pub(crate) fn head(fields: &impl Fields, facts: &Facts<'_>, now: Timestamp) -> Edits {
     let mut head = Edits::default();
     let mut origin_tag = facts.origin_tag;
-    let directives = ResponseDirectives::parse(fields.lines_of("cache-control"));
+    let directives = response::directives(Tier::Edge, fields);
     let is_coded = is_coded(fields);
     let mut line = 0;
     for (name, value) in fields.lines() {

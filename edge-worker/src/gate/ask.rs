@@ -78,7 +78,8 @@ impl Passage<'_> {
                     return self.complete(rule, &begin, answer, place, why);
                 }
                 discard(&begin.response);
-                if answer.head.status() == 200 {
+                // Only to who asked for a part do these make sense.
+                if !matches!(answer.head.status(), 206 | 304 | 416) {
                     return self.keep(rule, answer, place, why);
                 }
                 // Neither the rest nor the whole: the part is of no use.

@@ -18,7 +18,7 @@ pub(super) enum Known {
     Fallback(Entry),
     /// The same, and the origin may confirm it.
     ToConfirm(Entry),
-    /// A fresh part that lacks what is asked for; the origin may complete it.
+    /// A part that lacks what is asked for; the origin may complete it.
     Part(Entry),
 }
 

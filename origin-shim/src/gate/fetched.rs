@@ -25,10 +25,13 @@ impl From<Response<Incoming>> for Fetched {
 }
 
 /// Puts a part and what upstream said when asked for the rest together (RFC 9111 §3.4), or
-/// takes the whole that it sent in place of that.
+/// takes what it sent in place of that: the whole, or that there is none. The error is a status
+/// that only makes sense to who asked for a part.
 pub(super) fn complete(part: &Answer, response: Response<Incoming>) -> Result<Fetched, StatusCode> {
     let status = response.status();
-    if status == StatusCode::OK {
+    let partial =
+        [StatusCode::PARTIAL_CONTENT, StatusCode::NOT_MODIFIED, StatusCode::RANGE_NOT_SATISFIABLE];
+    if !partial.contains(&status) {
         return Ok(Fetched::from(response));
     }
     let rest =

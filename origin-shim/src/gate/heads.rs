@@ -2,14 +2,13 @@
 
 use http::HeaderMap;
 use http::header::HeaderName;
-use tidegate_core::headers::ResponseDirectives;
-use tidegate_core::{Fields, forward};
+use tidegate_core::{Tier, forward, response};
 
 use crate::upstream;
 
 /// A head without what is never stored (RFC 9111 §3.1).
 pub(super) fn storable(mut head: HeaderMap) -> HeaderMap {
-    let directives = ResponseDirectives::parse(head.lines_of("cache-control"));
+    let directives = response::directives(Tier::Origin, &head);
     let never: Vec<HeaderName> = head
         .keys()
         .filter(|name| !forward::is_stored(name.as_str(), &directives))

@@ -12,7 +12,7 @@ pub(super) enum Known {
     Fallback(Arc<Answer>),
     /// The same, and upstream may confirm it.
     ToConfirm(Arc<Answer>),
-    /// A fresh part that lacks what is asked for; upstream may complete it.
+    /// A part that lacks what is asked for; upstream may complete it.
     Part(Arc<Answer>),
 }
 

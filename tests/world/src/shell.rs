@@ -119,13 +119,15 @@ impl Passage<'_> {
             found => found,
         };
         let fetch = |key, why| Fetch { passage: self, rule, key, why };
-        match reuse(rule, self.asked, found, self.now) {
-            Reuse::Serve { answer, .. } | Reuse::ServeStale { answer, .. }
-                if self.select(&answer) == Selection::Missing =>
-            {
-                let fetch = fetch(key, ForwardReason::Partial);
-                (fetch.run(Known::Part(answer), store, origin), None)
-            }
+        let decision = reuse(rule, self.asked, found, self.now);
+        if decision.answer().is_some_and(|answer| self.select(answer) == Selection::Missing) {
+            let response = match decision.for_the_rest(rule, self.asked) {
+                Some((part, why)) => fetch(key, why).run(Known::Part(part), store, origin),
+                None => answer::problem(&Problem::not_in_cache(), self.tier),
+            };
+            return (response, None);
+        }
+        match decision {
             Reuse::Serve { answer, age, ttl } => {
                 (self.serve(&answer, age, Ttl::fresh(ttl), None), None)
             }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tidegate_core::conditional::is_not_modified;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
 use tidegate_core::headers::range::ContentRange;
-use tidegate_core::headers::{Fields, FieldsMut, ResponseDirectives};
+use tidegate_core::headers::{Fields, FieldsMut};
 use tidegate_core::partial::{self, Selection};
 use tidegate_core::respond::{self, Problem};
-use tidegate_core::{Method, Stored, Tier, forward};
+use tidegate_core::{Method, Stored, Tier, forward, response};
 
 use super::Passage;
 use crate::message::{Head, Response};
@@ -147,8 +147,8 @@ pub(super) fn end_to_end(head: &Head) -> Head {
 }
 
 /// A head without what is not stored (RFC 9111 §3.1).
-pub(super) fn storable(mut head: Head) -> Head {
-    let directives = ResponseDirectives::parse(head.lines_of("cache-control"));
+pub(super) fn storable(mut head: Head, tier: Tier) -> Head {
+    let directives = response::directives(tier, &head);
     head.0.retain(|(name, _)| forward::is_stored(name, &directives));
     head
 }

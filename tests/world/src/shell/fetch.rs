@@ -176,7 +176,7 @@ impl Fetch<'_> {
                 stored,
                 tags: self.passage.plan.tags(asked, &self.passage.identity, &head),
                 signature: vary.signature(&request.head),
-                head: storable(head),
+                head: storable(head, tier),
                 body: response.body.clone(),
                 vary,
                 resource: Resource::of(asked),
@@ -203,7 +203,7 @@ impl Fetch<'_> {
         }
         let head = merge(&known.head, &said.head);
         if let Decision::Keep { stored, vary } = self.renewed(known, &head) {
-            let answer = self.successor(known, stored, vary, storable(head));
+            let answer = self.successor(known, stored, vary, storable(head, self.passage.tier));
             store.replace(self.key.clone(), known, answer);
         }
     }
@@ -228,7 +228,10 @@ impl Fetch<'_> {
         let answer = self.successor(known, stored, vary, head);
         match decision {
             Decision::Keep { .. } => {
-                let answer = Answer { head: storable(answer.head.clone()), ..answer.clone() };
+                let answer = Answer {
+                    head: storable(answer.head.clone(), self.passage.tier),
+                    ..answer.clone()
+                };
                 store.replace(self.key.clone(), known, answer);
             }
             Decision::Skip(_) => store.remove(&self.key),
@@ -303,9 +306,9 @@ fn ask_for_the_rest(head: &mut Head, begin: &Answer) {
     head.0.extend(tag.map(|tag| ("if-range".to_owned(), tag)));
 }
 
-/// Puts a part and the rest together, or takes the whole that came in place of it.
+/// Puts a part and the rest together, or takes what came in place of it.
 fn complete(part: &Answer, rest: Response) -> Option<Response> {
-    if rest.status == 200 {
+    if !matches!(rest.status, 206 | 304 | 416) {
         return Some(rest);
     }
     let range = rest.head.first("content-range").and_then(ContentRange::parse)?;
