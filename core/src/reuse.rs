@@ -184,7 +184,9 @@ fn judge<A: Answer>(answer: A, asked: &RequestDirectives, now: Timestamp) -> Reu
     let age = stored.age(now);
     let ttl = stored.fresh_for(now);
     if let Some(why) = objection(&stored, asked, age, ttl) {
-        return ask_origin(answer, why);
+        // Only a fresh answer goes unused for the client's sake (RFC 9211 §2.2).
+        let is_stale = ttl.is_none() && why.fwd() == Fwd::Request;
+        return ask_origin(answer, if is_stale { ForwardReason::Stale } else { why });
     }
     if let Some(ttl) = ttl {
         return Reuse::Serve { answer, age, ttl };

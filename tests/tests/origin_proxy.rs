@@ -64,6 +64,18 @@ fn p2_method_query_and_body_reach_the_origin() {
     assert_eq!(seen["body_bytes"], 3 * 1024 * 1024);
 }
 
+/// A field that were ignored for its size could be one that decides (RFC 9110 §5.4).
+#[test]
+fn an_oversized_head_is_refused_before_anything_is_decided() {
+    let gate = Gate::open();
+    let much = Request::get("/api/v1/echo").header("X-Much", &"x".repeat(1 << 20));
+    assert_eq!(gate.client().send(&much).status, 431);
+    let many = (0..120)
+        .fold(Request::get("/api/v1/echo"), |request, n| request.header(&format!("X-{n}"), "1"));
+    assert_eq!(gate.client().send(&many).status, 431);
+    assert_eq!(gate.origin.base().total(), 0);
+}
+
 #[test]
 fn p2_one_connection_carries_many_requests() {
     let gate = Gate::open();
