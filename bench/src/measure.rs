@@ -91,7 +91,7 @@ impl Cost {
         // Once through the first variants: buffers that stay have been made by now.
         let allocations = (1..=VARIANTS)
             .map(|calls| allocations::count(|| (work.call)(calls)))
-            .scan(0, |before, now| Some(now - std::mem::replace(before, now)))
+            .scan(0, |before, now| Some(now.saturating_sub(std::mem::replace(before, now))))
             .max();
         Self {
             name: work.name,

@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use serde::Serialize;
@@ -132,6 +133,9 @@ pub struct LimitExplanation {
     pub store: &'static str,
     /// For how long it blocks once exceeded.
     pub block: Option<String>,
+    /// How many clients are remembered at most, where the limit says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<NonZeroU32>,
     /// What this request is counted by.
     pub counted_by: String,
     /// Where it is defined: see [`Explanation::locate`].
@@ -312,6 +316,7 @@ fn explain_limit<F: Fields + ?Sized>(
         dry_run: limit.dry_run,
         store: limit.stores.on(tier),
         block: limit.block.map(text),
+        clients: limit.clients.filter(|_| tier == Tier::Origin),
         counted_by: counted_by.unwrap_or_else(|| "everybody unknown together".to_owned()),
         source: None,
     }
@@ -449,6 +454,9 @@ impl fmt::Display for LimitExplanation {
             f.write_str(", hits uncounted")?;
         }
         write!(f, "; counts by {counted_by}, {store}")?;
+        if let Some(clients) = self.clients {
+            write!(f, ", {clients} clients at most")?;
+        }
         if self.dry_run { f.write_str("; refuses nobody (dry run)") } else { Ok(()) }
     }
 }

@@ -38,7 +38,6 @@ use crate::answer_store::{Answer, AnswerStore};
 use crate::body::Body;
 use crate::clock;
 use crate::in_force::InForce;
-use crate::limiter::Limiter;
 use crate::upstream::UpstreamClient;
 use crate::visitor::Visitor;
 
@@ -46,15 +45,11 @@ use crate::visitor::Visitor;
 const SCHEME: Scheme = Scheme::Http;
 /// Answered by the shim itself: it is alive (P9).
 const HEALTH: &str = "/healthz";
-/// Clients that limits tell apart at most.
-const CLIENTS_MAX: usize = 1 << 20;
 
 /// What all threads share: what is in force, and what is remembered between requests.
 #[derive(Debug)]
 pub struct Shared {
     in_force: ArcSwap<InForce>,
-    /// States by the names of limits, whatever policy is in force.
-    limiter: Limiter,
     waiting: Waiting,
     /// Keys that are being refreshed in the background.
     refreshing: Mutex<HashSet<CacheKey>>,
@@ -78,6 +73,8 @@ struct Passage<'a> {
     visitor: &'a Visitor,
     /// Maintenance keeps it from the origin.
     closed: Option<Closed<'a>>,
+    /// The time by which it is limited and looked up.
+    now: Timestamp,
 }
 
 impl Shared {
@@ -85,7 +82,6 @@ impl Shared {
     pub fn new(in_force: InForce) -> Self {
         Self {
             in_force: ArcSwap::from_pointee(in_force),
-            limiter: Limiter::new(CLIENTS_MAX),
             waiting: Waiting::default(),
             refreshing: Mutex::default(),
         }
@@ -134,10 +130,12 @@ impl Gate {
         let now = clock::now();
         let visitor = Visitor::identify(policy, tokens, peer, &parts.headers, now).await;
         let plan = policy.plan(Tier::Origin, &asked);
+        // Whoever it is, its keys may have had to be fetched.
+        let now = clock::now();
         let closed = policy.maintenance(&asked, Some(visitor.ip), now);
         let offer = plan.compression().ok().map(|rule| Offer::to(rule, &asked));
         let (asked, parts, visitor) = (&asked, &parts, &visitor);
-        let passage = Passage { in_force, asked, parts, plan, offer, visitor, closed };
+        let mut passage = Passage { in_force, asked, parts, plan, offer, visitor, closed, now };
         if let Some(closed) = closed.filter(|closed| !closed.serves_cached()) {
             let mut response = answer::closed(&passage, closed, now);
             respond::headers(response.headers_mut(), passage.plan.headers());
@@ -145,6 +143,9 @@ impl Gate {
         }
 
         let verdict = self.admit(&passage, Counted::All).await;
+        if !verdict.wait().is_zero() {
+            passage.now = clock::now();
+        }
         let refused = match verdict.refused() {
             Some(refused) => Some(Problem::refused(refused)),
             None => policy.objection(visitor.refusal),
@@ -161,7 +162,7 @@ impl Gate {
 
     /// Answers from the store where that is allowed, else from upstream.
     async fn answer(self: &Arc<Self>, passage: &Passage<'_>, rule: &CacheRule) -> Response<Body> {
-        let now = clock::now();
+        let now = passage.now;
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
         let store = passage.in_force.answers.of(&passage.plan);
         let found = match store.find(&key, passage.plan.terms(), &passage.parts.headers) {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tidegate_core::policy::{IdentityRule, Overrides, Upstream};
 use tidegate_core::{Plan, Policy, Timestamp};
 
+use crate::clock;
+use crate::limiter::Limiter;
 use crate::tokens::Tokens;
 use crate::zones::Zones;
 
@@ -20,27 +22,34 @@ pub struct InForce {
     pub tokens: Arc<Tokens>,
     /// Where answers are stored.
     pub answers: Zones,
+    /// Who has asked how often.
+    pub limiter: Limiter,
 }
 
 impl InForce {
-    /// The begin: nothing is stored yet.
+    /// The begin: nothing is stored or counted yet.
     pub fn new(file: Policy, tokens: Tokens) -> Self {
-        let (answers, policy) = (Zones::new(&file), file.clone());
-        Self { file: Arc::new(file), policy, tokens: Arc::new(tokens), answers }
+        let (answers, limiter) = (Zones::new(&file), Limiter::new(&file.model().limits));
+        let (policy, tokens) = (file.clone(), Arc::new(tokens));
+        Self { file: Arc::new(file), policy, tokens, answers, limiter }
     }
 
-    /// What follows when the file is another: what is stored stays where its zone does, and
-    /// `tokens` are those of [`Self::tokens_for`], or others.
+    /// What follows when the file is another: what is stored stays where its zone does, what
+    /// is counted where its limit does, and `tokens` are those of [`Self::tokens_for`], or
+    /// others.
     pub fn with_file(&self, file: Policy, tokens: Arc<Tokens>) -> Self {
         let (answers, policy) = (self.answers.succeed(&file), file.clone());
-        Self { file: Arc::new(file), policy, tokens, answers }
+        let limiter = self.limiter.succeed(&policy.model().limits, clock::now());
+        Self { file: Arc::new(file), policy, tokens, answers, limiter }
     }
 
     /// What follows when overrides are others.
     pub fn with_overrides(&self, overrides: &Overrides, now: Timestamp) -> Self {
+        let policy = self.file.with(overrides, now);
         Self {
             file: Arc::clone(&self.file),
-            policy: self.file.with(overrides, now),
+            limiter: self.limiter.succeed(&policy.model().limits, now),
+            policy,
             tokens: Arc::clone(&self.tokens),
             answers: self.answers.succeed(&self.file),
         }

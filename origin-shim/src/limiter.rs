@@ -1,148 +1,103 @@
-//! Where limiter states live in this process: a bounded number of them.
+//! Where limiter states live in this process: a bounded number of bytes for each limit.
+//!
+//! A client takes at most 100 bytes and is found by a digest of its key. When a limit's
+//! clients are too many, those that expired go first, then the least recently used; nobody
+//! goes whom the limit would refuse now, and where all are such, new ones share one quota.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+mod blocked;
+mod clients;
+mod digest;
+mod shard;
+mod table;
 
-use tidegate_core::rate::{Limit, State};
+use std::sync::Arc;
+
+pub use blocked::Block;
+use clients::Clients;
+use digest::Digester;
+use tidegate_core::rate::Limit;
 use tidegate_core::{Admission, LimitKey, Timestamp};
 
-const SHARDS: usize = 64;
-
-/// Limiter states by key. Keys beyond the capacity share one overflow state per shard, so
-/// that a flood of new keys is limited as one client and never pushes out a blocked one.
+/// The clients of all limits of a policy. What is remembered is shared with those that
+/// [`Limiter::succeed`] this one.
 #[derive(Debug)]
 pub struct Limiter {
-    hasher: RandomState,
-    shards: Vec<Mutex<Shard>>,
-    capacity_per_shard: usize,
+    digester: Digester,
+    /// By the names of limits.
+    clients: Vec<(Box<str>, Arc<Clients>)>,
 }
 
-#[derive(Debug, Default)]
-struct Shard {
-    states: HashMap<LimitKey, Kept>,
-    overflow: Option<State>,
-    /// No sweep before this: nothing expires sooner.
-    sweep_at: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Kept {
-    state: State,
-    expires: Timestamp,
-}
+/// Clients of a limit that says nothing about it.
+const CLIENTS: usize = 1 << 20;
 
 impl Limiter {
-    /// A limiter for at most about `capacity` keys.
-    pub fn new(capacity: usize) -> Self {
-        Self {
-            hasher: RandomState::new(),
-            shards: std::iter::repeat_with(Mutex::default).take(SHARDS).collect(),
-            capacity_per_shard: capacity.div_ceil(SHARDS),
+    /// A limiter that knows no client yet.
+    pub fn new(limits: &[Limit]) -> Self {
+        let clients = |limit: &Limit| Arc::new(Clients::new(limit, capacity(limit)));
+        Self::by_name(Digester::new(), limits, clients)
+    }
+
+    /// The limiter of a policy that comes into force now: what is known of clients stays,
+    /// limit by limit.
+    #[must_use]
+    pub fn succeed(&self, limits: &[Limit], now: Timestamp) -> Self {
+        let clients = |limit: &Limit| match self.clients(&limit.name) {
+            Some(known) if known.suits(limit, capacity(limit)) => Arc::clone(known),
+            Some(known) => Arc::new(known.resized(limit, capacity(limit), now)),
+            None => Arc::new(Clients::new(limit, capacity(limit))),
+        };
+        Self::by_name(self.digester.clone(), limits, clients)
+    }
+
+    fn by_name(
+        digester: Digester,
+        limits: &[Limit],
+        clients: impl Fn(&Limit) -> Arc<Clients>,
+    ) -> Self {
+        let named = |limit: &Limit| (limit.name.as_str().into(), clients(limit));
+        let mut clients: Vec<(Box<str>, _)> = limits.iter().map(named).collect();
+        clients.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Self { digester, clients }
+    }
+
+    /// Decides on one request of the client `key`, and remembers it. `limit` is one of those
+    /// that the limiter was made for; by others nobody is counted.
+    pub fn admit(&self, limit: &Limit, key: &LimitKey, now: Timestamp) -> Admission {
+        match self.clients(&limit.name) {
+            Some(clients) => clients.admit(limit, key, self.digester.digest(key), now),
+            None => Admission::decide(limit, None, now),
         }
     }
 
-    /// Decides on one request of the client `key`, and remembers it.
-    pub fn admit(&self, limit: &Limit, key: LimitKey, now: Timestamp) -> Admission {
-        let shard = (self.hasher.hash_one(&key) as usize) % SHARDS;
-        // A panic while it was held leaves whole states behind, so they stay good.
-        let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        shard.admit(limit, key, now, self.capacity_per_shard)
+    /// Who is blocked under the limit of this name, in the order of their names: the first
+    /// 10,000 that were blocked. Walks through those and no others.
+    pub fn blocked(&self, limit: &str, now: Timestamp) -> Vec<Block> {
+        self.clients(limit).map(|clients| clients.blocked(now)).unwrap_or_default()
+    }
+
+    /// Forgets a client under `limit`, by the name that [`Self::blocked`] lists; whether
+    /// anything was known of it. Its quota is whole again.
+    pub fn unblock(&self, limit: &str, client: &str) -> bool {
+        let Some(clients) = self.clients(limit) else { return false };
+        let parsed = || Some(self.digester.digest(&LimitKey::parse(limit, client)?));
+        let digest = clients.named(client).or_else(parsed);
+        digest.is_some_and(|digest| clients.forget(digest))
+    }
+
+    /// How many clients are remembered under the limit of this name.
+    pub fn len(&self, limit: &str) -> usize {
+        self.clients(limit).map_or(0, |clients| clients.len())
+    }
+
+    fn clients(&self, limit: &str) -> Option<&Arc<Clients>> {
+        let at = self.clients.binary_search_by(|(name, _)| (**name).cmp(limit)).ok()?;
+        Some(&self.clients[at].1)
     }
 }
 
-impl Shard {
-    fn admit(
-        &mut self,
-        limit: &Limit,
-        key: LimitKey,
-        now: Timestamp,
-        capacity: usize,
-    ) -> Admission {
-        if let Some(kept) = self.states.get_mut(&key) {
-            let admission = Admission::decide(limit, Some(kept.state), now);
-            *kept = Kept::new(limit, &admission);
-            return admission;
-        }
-        if self.states.len() >= capacity {
-            self.sweep(now);
-        }
-        if self.states.len() >= capacity {
-            let admission = Admission::decide(limit, self.overflow, now);
-            self.overflow = Some(admission.next_state());
-            return admission;
-        }
-        let admission = Admission::decide(limit, None, now);
-        self.states.insert(key, Kept::new(limit, &admission));
-        admission
-    }
-
-    /// Forgets what no longer tells anything; looks at every state, but not in vain.
-    fn sweep(&mut self, now: Timestamp) {
-        if now < self.sweep_at {
-            return;
-        }
-        self.states.retain(|_, kept| now < kept.expires);
-        self.sweep_at = self.states.values().map(|kept| kept.expires).min().unwrap_or(now);
-    }
-}
-
-impl Kept {
-    fn new(limit: &Limit, admission: &Admission) -> Self {
-        let state = admission.next_state();
-        Self { state, expires: state.expires(limit.window) }
-    }
+fn capacity(limit: &Limit) -> usize {
+    limit.clients.map_or(CLIENTS, |clients| clients.get() as usize)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::{IpAddr, Ipv4Addr};
-    use std::time::Duration;
-    use tidegate_core::ClientFacts;
-
-    const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
-
-    fn limit(quota: u32) -> Limit {
-        let minute = Duration::from_secs(60);
-        let limit = Limit::new("l", quota.try_into().unwrap(), minute);
-        Limit { block: Some(minute), ..limit }
-    }
-
-    fn key(number: u32) -> LimitKey {
-        let ip = Some(IpAddr::V4(Ipv4Addr::from_bits(number)));
-        LimitKey::of(&limit(1), &ClientFacts { ip, ..ClientFacts::default() }, &NO_FIELDS)
-    }
-
-    const NO_FIELDS: [(&str, &str); 0] = [];
-
-    fn is_allowed(admission: Admission) -> bool {
-        matches!(admission, Admission::Allow { .. })
-    }
-
-    #[test]
-    fn r1_clients_are_counted_apart() {
-        let (limiter, limit) = (Limiter::new(1000), limit(2));
-        for number in [1, 2] {
-            assert!(is_allowed(limiter.admit(&limit, key(number), NOW)));
-            assert!(is_allowed(limiter.admit(&limit, key(number), NOW)));
-            assert!(!is_allowed(limiter.admit(&limit, key(number), NOW)));
-        }
-    }
-
-    #[test]
-    fn r6_a_flood_of_clients_costs_bounded_memory_and_frees_nobody() {
-        let (limiter, limit) = (Limiter::new(640), limit(1));
-        let blocked = key(u32::MAX);
-        limiter.admit(&limit, blocked.clone(), NOW);
-        assert!(!is_allowed(limiter.admit(&limit, blocked.clone(), NOW)));
-        for number in 0..20_000 {
-            limiter.admit(&limit, key(number), NOW);
-        }
-        let kept: usize = limiter.shards.iter().map(|s| s.lock().unwrap().states.len()).sum();
-        assert!(kept <= 640, "{kept}");
-        assert!(!is_allowed(limiter.admit(&limit, blocked.clone(), NOW)));
-        let later = NOW + Duration::from_secs(61);
-        assert!(is_allowed(limiter.admit(&limit, key(30_000), later)), "the flood is forgotten");
-    }
-}
+mod tests;

@@ -14,18 +14,28 @@ use crate::workspace::Workspace;
 pub(crate) enum Bench {
     /// The core's decisions, against their budgets and beside a peer
     #[command(disable_help_flag = true)]
-    Core {
-        /// For the bench, which says by `--help` what there is
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        options: Vec<OsString>,
-    },
+    Core(Options),
+    /// Limits counted in memory: decisions and bytes a client, beside a peer
+    #[command(disable_help_flag = true)]
+    Limits(Options),
+}
+
+/// How to measure.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// For the bench, which says by `--help` what there is
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<OsString>,
 }
 
 /// Runs one bench; an error if a budget does not hold.
 pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
-    let Bench::Core { options } = bench;
+    let (bin, Options { options }) = match bench {
+        Bench::Core(options) => ("bench-core", options),
+        Bench::Limits(options) => ("bench-limits", options),
+    };
     let mut command = run::cargo(workspace);
-    command.args(["run", "--release", "--package", "tidegate-bench", "--bin", "bench-core", "--"]);
+    command.args(["run", "--release", "--package", "tidegate-bench", "--bin", bin, "--"]);
     command.args(options);
     run::visibly(command)
 }

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 use toml::Spanned;
 use toml::de::DeValue;
@@ -12,7 +13,7 @@ use super::decode::{Context, Decode, FromText, Located, Named};
 use super::fields::{CookieName, FieldName};
 use super::shape::Shape;
 use super::spelling;
-use super::values::{Rate, Ttl, check_name};
+use super::values::{Count, Rate, Ttl, check_name};
 use crate::policy::{Malformed, units};
 use crate::rate::{
     Algorithm, Counted, EdgeStore, KeyPart, Limit, OnStoreError, OriginStore, Stores,
@@ -57,6 +58,11 @@ section! {
         /// What a request gets when the store does not answer: `local` (the default) counts it
         /// in local memory, `allow` lets it pass, `deny` refuses it with 503.
         optional on_store_error: OnStoreError,
+        /// How many clients each process of the shim remembers at most, up to 10,000,000; without
+        /// it 1,048,576. A client takes 100 bytes at most. When they are too many, those go first
+        /// whose time is up, then those that have not come for longest; whoever is refused stays,
+        /// and if all places are theirs, newcomers share one quota.
+        optional clients: Located<Count>,
     }
 }
 
@@ -147,6 +153,9 @@ impl FromText for KeyPart {
 const KEY_PARTS: [&str; 6] =
     ["identity", "client-ip", "route", "header:NAME", "cookie:NAME", "anonymous"];
 
+/// A gigabyte of clients.
+const CLIENTS_MAX: NonZeroU32 = NonZeroU32::new(10_000_000).unwrap();
+
 /// In the order of their names; a wrong one leaves a gap that no route of a good policy sees.
 pub(super) fn resolve(sections: Named<LimitSection>, context: &mut Context<'_>) -> Vec<Limit> {
     let mut limits = Vec::new();
@@ -189,6 +198,14 @@ fn limit(name: Located<String>, section: LimitSection, context: &mut Context<'_>
             format!("block for {} at least, or leave `block` out", units::DurationText(window)),
         );
     }
+    if let Some(clients) = section.clients.as_ref().filter(|clients| clients.value.0 > CLIENTS_MAX)
+    {
+        context.report(
+            clients.span.clone(),
+            format!("{} clients are more than a process remembers", clients.value.0),
+            format!("write {CLIENTS_MAX} at most"),
+        );
+    }
     let StoreSection { edge, origin } = section.store.unwrap_or_default();
     let on_error = section.on_store_error.unwrap_or_default();
     let defaults = Limit::new(name.value, section.limit.quota, window);
@@ -202,6 +219,7 @@ fn limit(name: Located<String>, section: LimitSection, context: &mut Context<'_>
         dry_run: section.dry_run,
         x_fields: section.x_ratelimit.unwrap_or(true),
         stores: Stores { edge, origin, on_error },
+        clients: section.clients.map(|clients| clients.value.0),
         ..defaults
     }
 }

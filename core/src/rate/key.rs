@@ -1,11 +1,12 @@
 //! What a limit counts by.
 
+mod text;
+
 use alloc::borrow::Cow;
-use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
+use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -44,35 +45,47 @@ pub struct ClientFacts<'a> {
 }
 
 /// The key of one client under one limit: limit, kind and value, each behind its length, so
-/// that no two clients and no two limits share one by accident.
+/// that no two clients and no two limits share one by accident. It lives on the stack: making
+/// one allocates nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LimitKey(Box<[u8]>);
+pub struct LimitKey(ArrayVec<u8, KEY_MAX>);
 
-/// Longer values count by their SHA-256, so that no key is longer than a name and this.
-const VALUE_MAX: usize = 64;
+/// Longer parts count by their SHA-256, so that no key is longer than two of these.
+const PART_MAX: usize = 64;
+const KEY_MAX: usize = 4 + PART_MAX + 1 + 4 + PART_MAX;
 
 impl LimitKey {
     /// The key that `limit` counts a request with these `fields` by. A client that has none
     /// of the limit's parts counts as anonymous.
     pub fn of<F: Fields + ?Sized>(limit: &Limit, client: &ClientFacts<'_>, fields: &F) -> Self {
-        let mut bytes = Vec::with_capacity(limit.name.len() + 32);
-        put(&mut bytes, limit.name.as_bytes());
-        let (kind, value) = limit
-            .key
-            .iter()
-            .find_map(|part| part.read(client, fields))
-            .unwrap_or((b'a', Cow::Borrowed(&[])));
-        match value.len() {
-            0..=VALUE_MAX => {
-                bytes.push(kind);
-                put(&mut bytes, &value);
-            }
-            _ => {
-                bytes.push(kind.to_ascii_uppercase());
-                put(&mut bytes, &Sha256::digest(&value));
-            }
+        // Written in place: a key is copied by nobody on its way.
+        let mut key = Self::begin(&limit.name);
+        let mut add = |kind: u8, value: &[u8]| match value.len() {
+            0..=PART_MAX => key.add(kind, value),
+            _ => key.add(kind.to_ascii_uppercase(), &Sha256::digest(value)),
+        };
+        let mut parts = limit.key.iter();
+        if !parts.any(|part| part.read(client, fields, &mut add).is_some()) {
+            add(b'a', &[]);
         }
-        Self(bytes.into())
+        key
+    }
+
+    fn of_parts(limit: &str, kind: u8, value: &[u8]) -> Self {
+        let mut key = Self::begin(limit);
+        key.add(kind, value);
+        key
+    }
+
+    fn begin(limit: &str) -> Self {
+        let mut key = ArrayVec::new();
+        put(&mut key, limit.as_bytes());
+        Self(key)
+    }
+
+    fn add(&mut self, kind: u8, value: &[u8]) {
+        let _ = self.0.try_push(kind);
+        put(&mut self.0, value);
     }
 
     /// The key as bytes, to be stored or hashed.
@@ -82,19 +95,22 @@ impl LimitKey {
 }
 
 impl KeyPart {
-    /// Kind and value, if the request has this.
-    fn read<'a, F: Fields + ?Sized>(
+    /// Hands kind and value on, if the request has this.
+    fn read<F: Fields + ?Sized, T>(
         &self,
-        client: &ClientFacts<'a>,
-        fields: &'a F,
-    ) -> Option<(u8, Cow<'a, [u8]>)> {
+        client: &ClientFacts<'_>,
+        fields: &F,
+        then: impl FnOnce(u8, &[u8]) -> T,
+    ) -> Option<T> {
         match self {
-            Self::Identity => client.user.map(|user| (b'u', user.as_bytes().into())),
-            Self::ClientIp => client.ip.map(|ip| (b'i', network(ip).into())),
-            Self::Route => client.route.map(|route| (b'r', route.as_bytes().into())),
-            Self::Header(name) => Some((b'h', joined(fields.lines_of(name))?)),
-            Self::Cookie(name) => Some((b'c', joined(cookie::values(fields, name))?)),
-            Self::Anonymous => Some((b'a', Cow::Borrowed(&[]))),
+            Self::Identity => client.user.map(|user| then(b'u', user.as_bytes())),
+            Self::ClientIp => client.ip.map(|ip| then(b'i', &network(ip))),
+            Self::Route => client.route.map(|route| then(b'r', route.as_bytes())),
+            Self::Header(name) => joined(fields.lines_of(name)).map(|value| then(b'h', &value)),
+            Self::Cookie(name) => {
+                joined(cookie::values(fields, name)).map(|value| then(b'c', &value))
+            }
+            Self::Anonymous => Some(then(b'a', &[])),
         }
     }
 }
@@ -111,16 +127,25 @@ fn joined<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<Cow<'a, [u8]
 }
 
 /// What one client has of the address space. IPv4 mapped into IPv6 is IPv4.
-fn network(ip: IpAddr) -> Vec<u8> {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => Ipv6Addr::octets(&ip)[..8].to_vec(),
-    }
+fn network(ip: IpAddr) -> ArrayVec<u8, 8> {
+    let mut network = ArrayVec::new();
+    let _ = match ip.to_canonical() {
+        IpAddr::V4(ip) => network.try_extend_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => network.try_extend_from_slice(&Ipv6Addr::octets(&ip)[..8]),
+    };
+    network
 }
 
-fn put(bytes: &mut Vec<u8>, part: &[u8]) {
-    bytes.extend_from_slice(&(part.len() as u32).to_be_bytes());
-    bytes.extend_from_slice(part);
+/// A part that is too long stands by its digest; a name of the policy never is.
+fn put(key: &mut ArrayVec<u8, KEY_MAX>, part: &[u8]) {
+    let mut put = |part: &[u8]| {
+        let _ = key.try_extend_from_slice(&(part.len() as u32).to_be_bytes());
+        let _ = key.try_extend_from_slice(part);
+    };
+    match part.len() {
+        0..=PART_MAX => put(part),
+        _ => put(&Sha256::digest(part)),
+    }
 }
 
 #[cfg(test)]

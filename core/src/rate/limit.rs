@@ -48,6 +48,9 @@ pub struct Limit {
     /// Where its states live.
     #[serde(default, skip_serializing_if = "Stores::is_default")]
     pub stores: Stores,
+    /// How many clients are remembered at most (R6); without it, as many as the store holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<NonZeroU32>,
 }
 
 /// How requests are counted.
@@ -91,6 +94,7 @@ impl Limit {
             dry_run: false,
             x_fields: true,
             stores: Stores::default(),
+            clients: None,
         }
     }
 

@@ -42,13 +42,18 @@ pub(super) fn admit(limit: &Limit, state: Option<State>, now: Timestamp) -> Admi
     if let Some(denial) = blocked(limit, state, now) {
         return denial;
     }
-    let is_exact = limit.quota.get() as usize <= LOG_MAX
-        && limit.window <= Duration::from_millis(u32::MAX.into());
     match state {
-        _ if !is_exact => Buckets::read(state, limit, now).admit(limit, now),
+        _ if logged(limit).is_none() => Buckets::read(state, limit, now).admit(limit, now),
         Some(State::Log(log)) => log.admit(limit, now),
         _ => Log::only(now).allow(limit, now),
     }
+}
+
+/// How many requests the log of `limit` holds at most, if it has one.
+pub(super) fn logged(limit: &Limit) -> Option<usize> {
+    let quota = limit.quota.get() as usize;
+    let is_exact = quota <= LOG_MAX && limit.window <= Duration::from_millis(u32::MAX.into());
+    is_exact.then_some(quota)
 }
 
 impl Log {
@@ -60,33 +65,33 @@ impl Log {
         // A clock set back must not make anybody wait longer than a window.
         let newest = self.newest.min(now);
         let log = Self { newest, ..self };
-        let counts = |at: &Timestamp| now < *at + limit.window;
-        let inside = log.times().take_while(counts).count();
+        let (window, quota) = (millis(limit.window), limit.quota.get() as usize);
+        let inside = log.ages(now).take_while(|age| *age < window).count();
         if inside == 0 {
             return Self::only(now).allow(limit, now);
         }
-        if inside < limit.quota.get() as usize {
+        if inside < quota {
             return log.push(now, inside).allow(limit, now);
         }
         // The earliest of as many as the quota must leave the window first.
-        let earliest = log.times().nth(limit.quota.get() as usize - 1).unwrap_or(newest);
-        let state = State::Log(log);
-        Admission::deny(limit, state, (earliest + limit.window).since(now), now)
+        let age = log.ages(now).nth(quota - 1).unwrap_or_default();
+        let wait = Duration::from_millis(window.saturating_sub(age));
+        Admission::deny(limit, State::Log(log), wait, now)
     }
 
-    /// The times, the latest first.
-    fn times(&self) -> impl Iterator<Item = Timestamp> {
+    /// How many milliseconds ago the requests were, the latest first.
+    fn ages(&self, now: Timestamp) -> impl Iterator<Item = u64> {
+        let newest = now.as_millis().saturating_sub(self.newest.as_millis());
         let earlier = self.earlier.iter().take(self.len.into());
-        let newest = self.newest;
         core::iter::once(newest)
-            .chain(earlier.map(move |ago| newest.before(Duration::from_millis((*ago).into()))))
+            .chain(earlier.map(move |before| newest.saturating_add((*before).into())))
     }
 
     /// The log with one more request, and only the `inside` latest of those before.
     fn push(self, now: Timestamp, inside: usize) -> Self {
         let mut pushed = Self::only(now);
-        for (place, at) in pushed.earlier.iter_mut().zip(self.times().take(inside)) {
-            *place = u32::try_from(millis(now.since(at))).unwrap_or(u32::MAX);
+        for (place, age) in pushed.earlier.iter_mut().zip(self.ages(now).take(inside)) {
+            *place = u32::try_from(age).unwrap_or(u32::MAX);
             pushed.len += 1;
         }
         pushed
@@ -114,18 +119,21 @@ impl Log {
         }
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Reads what [`Self::encode`] wrote, and what follows.
+    pub(super) fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (&len, rest) = bytes.split_first()?;
         let (newest, rest) = rest.split_first_chunk::<8>()?;
         let mut log = Self::only(Timestamp::from_millis(u64::from_be_bytes(*newest)));
-        if usize::from(len) > log.earlier.len() || rest.len() != 4 * usize::from(len) {
+        let places = log.earlier.get_mut(..len.into())?;
+        let (earlier, rest) = rest.split_at_checked(4 * places.len())?;
+        for (place, ago) in places.iter_mut().zip(earlier.as_chunks().0) {
+            *place = u32::from_be_bytes(*ago);
+        }
+        if !places.is_sorted() {
             return None;
         }
         log.len = len;
-        for (place, ago) in log.earlier.iter_mut().zip(rest.chunks_exact(4)) {
-            *place = u32::from_be_bytes(ago.try_into().ok()?);
-        }
-        log.earlier[..len.into()].is_sorted().then_some(log)
+        Some((log, rest))
     }
 }
 
@@ -196,14 +204,12 @@ impl Buckets {
         put(&self.before.to_be_bytes());
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (since, rest) = bytes.split_first_chunk::<8>()?;
-        let (used, before) = rest.split_first_chunk::<4>()?;
-        Some(Self {
-            since: Timestamp::from_millis(u64::from_be_bytes(*since)),
-            used: u32::from_be_bytes(*used),
-            before: u32::from_be_bytes(before.try_into().ok()?),
-        })
+    /// Reads the counts that [`Self::encode`] wrote, and what follows.
+    pub(super) fn read_counts(since: Timestamp, bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (used, rest) = bytes.split_first_chunk()?;
+        let (before, rest) = rest.split_first_chunk()?;
+        let (used, before) = (u32::from_be_bytes(*used), u32::from_be_bytes(*before));
+        Some((Self { since, used, before }, rest))
     }
 }
 
@@ -266,9 +272,9 @@ mod tests {
 
     #[test]
     fn a_log_that_no_version_wrote_is_refused() {
-        assert_eq!(Log::decode(&[]), None);
-        assert_eq!(Log::decode(&[1, 0, 0, 0, 0, 0, 0, 0, 0]), None);
-        assert_eq!(Log::decode(&[16; 73]), None);
-        assert_eq!(Log::decode(&[2, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 5, 0, 0, 0, 1]), None);
+        assert_eq!(Log::read(&[]), None);
+        assert_eq!(Log::read(&[1, 0, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Log::read(&[16; 73]), None);
+        assert_eq!(Log::read(&[2, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 5, 0, 0, 0, 1]), None);
     }
 }

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use super::sliding_window::{Buckets, LOG_MAX, Log};
+use super::sliding_window::{self, Buckets, LOG_MAX, Log};
+use super::{Algorithm, Limit};
 use crate::time::Timestamp;
 
 /// The state of one key under one limit.
@@ -82,19 +83,47 @@ impl State {
     /// Reads stored bytes. `None` for what no known version wrote: a store's nonsense is
     /// the shell's to report, never a verdict.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let number = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_be_bytes);
+        let (state, rest) = Self::read(bytes)?;
+        rest.is_empty().then_some(state)
+    }
+
+    /// The same for bytes that a state begins, whatever stands behind it.
+    pub fn decode_first(bytes: &[u8]) -> Option<Self> {
+        Self::read(bytes).map(|(state, _)| state)
+    }
+
+    fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (&tag, rest) = bytes.split_first()?;
+        if tag == LOG_V1 {
+            return Log::read(rest).map(|(log, rest)| (Self::Log(log), rest));
+        }
+        let (number, rest) = rest.split_first_chunk()?;
+        let number = u64::from_be_bytes(*number);
         match tag {
             COUNTING_V1 => {
-                let (since, used) = rest.split_at_checked(8)?;
-                let since = Timestamp::from_millis(number(since)?);
-                Some(Self::Counting { since, used: u32::from_be_bytes(used.try_into().ok()?) })
+                let (used, rest) = rest.split_first_chunk()?;
+                let (since, used) = (Timestamp::from_millis(number), u32::from_be_bytes(*used));
+                Some((Self::Counting { since, used }, rest))
             }
-            BLOCKED_V1 => Some(Self::Blocked { until: Timestamp::from_millis(number(rest)?) }),
-            LOG_V1 => Log::decode(rest).map(Self::Log),
-            BUCKETS_V1 => Buckets::decode(rest).map(Self::Buckets),
-            PACED_V1 => Some(Self::Paced { until: number(rest)? }),
+            BLOCKED_V1 => Some((Self::Blocked { until: Timestamp::from_millis(number) }, rest)),
+            BUCKETS_V1 => {
+                let since = Timestamp::from_millis(number);
+                Buckets::read_counts(since, rest).map(|(kept, rest)| (Self::Buckets(kept), rest))
+            }
+            PACED_V1 => Some((Self::Paced { until: number }, rest)),
             _ => None,
+        }
+    }
+
+    /// The length of the longest that `limit` leads to, encoded.
+    pub fn longest(limit: &Limit) -> usize {
+        match limit.algorithm {
+            Algorithm::FixedWindow => 1 + 8 + 4,
+            Algorithm::Gcra => 1 + 8,
+            Algorithm::SlidingWindow => match sliding_window::logged(limit) {
+                Some(requests) => 1 + 1 + 8 + 4 * (requests - 1),
+                None => 1 + 8 + 4 + 4,
+            },
         }
     }
 
@@ -118,11 +147,10 @@ impl Encoded {
 
     /// Appends; what a state has fits by the length of the longest.
     fn put(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            if let Some(place) = self.bytes.get_mut(self.len) {
-                *place = *byte;
-                self.len += 1;
-            }
+        let end = self.len + bytes.len();
+        if let Some(place) = self.bytes.get_mut(self.len..end) {
+            place.copy_from_slice(bytes);
+            self.len = end;
         }
     }
 }

@@ -11,7 +11,6 @@ use tidegate_core::{ClientFacts, LimitKey, respond};
 
 use super::{Gate, Passage};
 use crate::body::Body;
-use crate::clock;
 
 /// Requests that wait for their turn at most, of all clients (R5).
 const WAITING_MAX: usize = 4096;
@@ -33,7 +32,7 @@ impl Gate {
             let route = passage.plan.route.map(|route| &*route.name);
             let client = ClientFacts { route, ..visitor.facts() };
             let key = LimitKey::of(limit, &client, fields);
-            let admission = self.shared.limiter.admit(limit, key, clock::now());
+            let admission = passage.in_force.limiter.admit(limit, &key, passage.now);
             if !verdict.add(limit, Ok(admission)) {
                 break;
             }

@@ -124,8 +124,8 @@ impl Gate {
         let asked = Request::read(Method::Get, SCHEME, &host, &target, &parts.headers);
         let plan = in_force.policy.plan(Tier::Origin, &asked);
         let offer = plan.compression().ok().map(|rule| Offer::to(rule, &asked));
-        let asked = &asked;
-        let passage = Passage { in_force, asked, parts, plan, offer, visitor, closed: None };
+        let (asked, closed, now) = (&asked, None, clock::now());
+        let passage = Passage { in_force, asked, parts, plan, offer, visitor, closed, now };
         let (rule, why) = (plan.cache.ok()?, ForwardReason::Stale);
         let fetch = Fetch { passage: &passage, rule, key, why };
         Some(fetch.run(&self.upstream, Known::to_confirm(stale), Body::empty()).await)

@@ -1,6 +1,7 @@
 //! What a policy file says, and what is wrong with it.
 
 use super::super::read;
+use crate::policy::Policy;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -64,6 +65,20 @@ fn r4_a_block_that_would_let_more_pass_than_the_limit_is_refused() {
     assert!(with_block("5m").is_empty() && with_block("1h").is_empty());
     assert_eq!(with_block("1m").len(), 1);
     assert!(with_block("1m")[0].starts_with("2:9 a `block` of 60s is shorter than the window"));
+}
+
+#[test]
+fn r6_a_limit_remembers_a_bounded_number_of_clients() {
+    let of = |clients: &str| {
+        let limit = "[limits.a]\nlimit = \"10 per 60s\"";
+        alloc::format!("schema = 1\n{limit}\nclients = {clients}\n")
+    };
+    let policy = read(&of("500"), &|_| None).unwrap();
+    assert_eq!(policy.model().limits[0].clients.map(u32::from), Some(500));
+    let again = Policy::from_json(&policy.to_json()).unwrap();
+    assert_eq!(again.model().limits, policy.model().limits);
+    assert!(errors(&of("10000001"))[0].starts_with("4:11 10000001 clients are more than"));
+    assert!(errors(&of("0"))[0].starts_with("4:11 0 is not enough"));
 }
 
 #[test]

@@ -1,0 +1,44 @@
+//! What is promised, and whether it holds.
+
+use serde::Serialize;
+
+use crate::local;
+use crate::report::{Report, Row};
+
+/// A decision with a million clients known, on one core.
+const DECISION_NS: f64 = 150.0;
+/// All told: the load of the tables, locks, what is kept to forget by.
+const BYTES_EACH: f64 = 100.0;
+/// So many clients are known.
+const KNOWN: u32 = 1_000_000;
+
+/// One budget, and what was measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Verdict {
+    pub(crate) budget: String,
+    pub(crate) found: String,
+    pub(crate) holds: bool,
+}
+
+/// Judges by medians, and by the worst of all algorithms.
+pub(crate) fn judge(report: &Report) -> Vec<Verdict> {
+    let ours = |row: &&Row| row.known == KNOWN && local::is_judged(&row.cost.name);
+    let worst = |of: fn(&Row) -> f64| {
+        let rows = report.in_memory.iter().filter(ours);
+        rows.max_by(|a, b| of(a).total_cmp(&of(b))).unwrap()
+    };
+    let slowest = worst(|row| row.cost.median_ns);
+    let largest = worst(|row| row.bytes_each);
+    vec![
+        Verdict {
+            budget: format!("a decision with {KNOWN} clients: under {DECISION_NS} ns"),
+            found: format!("{:.0} ns ({})", slowest.cost.median_ns, slowest.cost.name),
+            holds: slowest.cost.median_ns < DECISION_NS,
+        },
+        Verdict {
+            budget: format!("memory with {KNOWN} clients: at most {BYTES_EACH} bytes each"),
+            found: format!("{:.1} bytes ({})", largest.bytes_each, largest.cost.name),
+            holds: largest.bytes_each <= BYTES_EACH,
+        },
+    ]
+}

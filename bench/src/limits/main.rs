@@ -1,0 +1,79 @@
+//! What a limit costs that is counted in memory: decisions a second on one core, and bytes a
+//! client, beside bare `governor` on the same clients in the same run.
+//!
+//! `cargo xtask bench limits` builds this with optimisation and runs it.
+#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+#![allow(clippy::unwrap_used, reason = "a bench whose own world is wrong had better stop")]
+
+mod budgets;
+mod local;
+mod peer;
+mod report;
+mod world;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use tidegate_bench::allocations::Counting;
+use tidegate_bench::measure::{Effort, measure};
+
+use crate::report::{Report, Row};
+use crate::world::Measured;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// So many clients are known when a decision is made.
+const KNOWN: [u32; 3] = [1, 1_000, 1_000_000];
+
+/// Measures limits that are counted in memory.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench limits")]
+struct Arguments {
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+    /// Measure for some seconds: enough to see that it runs, too short to judge by
+    #[arg(long)]
+    quick: bool,
+    /// Measure only what has this in its name, and judge nothing; for a profiler
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let effort = match arguments.quick {
+        true => Effort { samples: 9, sample: Duration::from_millis(1) },
+        false => Effort { samples: 41, sample: Duration::from_millis(10) },
+    };
+    let wanted = arguments.only.as_deref().unwrap_or_default();
+    let mut rows = Vec::new();
+    for known in KNOWN {
+        let all = local::all(known).into_iter().chain(peer::all(known));
+        for (_, make) in all.filter(|(name, _)| name.contains(wanted)) {
+            // One by one, or they would take each other's memory out of the processor's cache.
+            let Measured { work, held } = make();
+            let bytes_each = held as f64 / f64::from(known);
+            rows.extend(measure(vec![work], effort).into_iter().map(|cost| Row {
+                known,
+                bytes_each,
+                cost,
+            }));
+        }
+    }
+    let report = Report { in_memory: rows };
+    let verdicts = match arguments.only {
+        Some(_) => Vec::new(),
+        None => budgets::judge(&report),
+    };
+    match arguments.json {
+        true => report.print_json(&verdicts),
+        false => report.print(&verdicts),
+    }
+    match verdicts.iter().all(|verdict| verdict.holds) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}

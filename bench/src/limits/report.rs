@@ -1,0 +1,50 @@
+//! What a person or a program reads.
+
+use serde::Serialize;
+use tidegate_bench::measure::Cost;
+
+use crate::budgets::Verdict;
+
+/// Everything that was measured, by the place where states live.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    pub(crate) in_memory: Vec<Row>,
+}
+
+/// What a decision costs with so many clients known, and a client in memory.
+#[derive(Serialize)]
+pub(crate) struct Row {
+    pub(crate) known: u32,
+    pub(crate) bytes_each: f64,
+    pub(crate) cost: Cost,
+}
+
+impl Report {
+    pub(crate) fn print(&self, verdicts: &[Verdict]) {
+        println!("A decision on one core: nanoseconds (median, quickest), million a second,");
+        println!("allocations; bytes that are held for each client.");
+        let mut known = 0;
+        for row in &self.in_memory {
+            if row.known != known {
+                known = row.known;
+                println!("\n{known} {}", if known == 1 { "client" } else { "clients" });
+            }
+            print_row(row);
+        }
+        println!();
+        for Verdict { budget, found, holds } in verdicts {
+            println!("{}  {budget}: {found}", if *holds { "PASS" } else { "FAIL" });
+        }
+    }
+
+    pub(crate) fn print_json(&self, verdicts: &[Verdict]) {
+        let whole = serde_json::json!({ "measured": self, "budgets": verdicts });
+        println!("{whole:#}");
+    }
+}
+
+fn print_row(Row { bytes_each, cost, .. }: &Row) {
+    let millions = 1000.0 / cost.median_ns;
+    print!("  {:<46}{:>8.1}{:>8.1}", cost.name, cost.median_ns, cost.fastest_ns);
+    println!("{millions:>8.2}{:>4}{bytes_each:>12.1}", cost.allocations);
+}
