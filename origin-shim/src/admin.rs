@@ -7,6 +7,8 @@
 //! | `GET /limits`, `GET /limits/NAME` | what limits say, and what the policy file says |
 //! | `PUT /limits/NAME` | overrides a limit: `{"limit": "200 per 60s", "for": "1h"}` |
 //! | `DELETE /limits/NAME` | the policy's word counts again |
+//! | `GET /limits/NAME/blocked` | who is blocked under it |
+//! | `DELETE /limits/NAME/blocked/CLIENT` | forgets what a client has used up |
 //! | `GET /maintenance` | whether it is on |
 //! | `PUT /maintenance` | switches it on: `{"message": "Back at six.", "retry_after": "10m"}` |
 //! | `DELETE /maintenance` | switches it off |

@@ -146,7 +146,7 @@ impl Control {
                 let mut overrides = self.said().overrides;
                 let misfits = overrides.drop_misfits(&next.file);
                 notes.extend(misfits.iter().map(|misfit| format!("dropped an override: {misfit}")));
-                self.put_in_force(next, overrides, Some(clock::now()));
+                self.put_in_force(&next, overrides, Some(clock::now()));
                 audit::record(who, "reload", "", &json!(old), &json!(after));
                 Ok(Reloaded { before: old, after, warnings, notes })
             }
@@ -175,8 +175,7 @@ impl Control {
             return Err(objection);
         }
         let after = seen(&overrides);
-        let kept =
-            self.put_in_force(in_force.with_overrides(&overrides, clock::now()), overrides, None);
+        let kept = self.put_in_force(&in_force, overrides, None);
         audit::record(who, action, subject, &before, &after);
         Ok(kept)
     }
@@ -237,7 +236,7 @@ impl Control {
     /// Puts what was made of the file in force, with these overrides.
     fn put_in_force(
         &self,
-        next: InForce,
+        next: &InForce,
         overrides: Overrides,
         read_at: Option<Timestamp>,
     ) -> Kept {

@@ -43,6 +43,41 @@ fn r9_a_limit_that_is_changed_at_run_time_holds_for_the_next_request() {
 }
 
 #[test]
+fn r9_who_is_blocked_is_listed_and_let_in_again() {
+    let mut gate = Gate::open("");
+    let blocked = |gate: &Gate| gate.admin.get("/limits/custom/blocked").json()["blocked"].clone();
+    assert_eq!(blocked(&gate), json!([]));
+    assert_eq!(gate.statuses(2, 3), [200, 200, 429]);
+    assert_eq!(gate.statuses(3, 3), [200, 200, 429]);
+    let listed = blocked(&gate);
+    let clients: Vec<_> = listed.as_array().expect("a list").iter().map(|b| &b["client"]).collect();
+    assert_eq!(clients, ["ip:127.0.0.2", "ip:127.0.0.3"]);
+
+    let unblock = |client: &str| {
+        gate.admin.send(&Request::new("DELETE", &format!("/limits/custom/blocked/{client}"))).status
+    };
+    assert_eq!(unblock("ip:127.0.0.2"), 200);
+    assert_eq!(unblock("ip:127.0.0.9"), 404, "nothing is known of it");
+    assert_eq!(gate.statuses(2, 1), [200]);
+    assert_eq!(gate.statuses(3, 1), [429], "nobody else is let in");
+    let audited = gate.shim.audited();
+    assert_eq!(
+        (&audited["action"], &audited["before"]),
+        (&json!("unblock"), &json!("ip:127.0.0.2"))
+    );
+
+    let run = |arguments: &[&str]| shim::operate(&gate.file, gate.admin, arguments);
+    let list = run(&["limits", "blocked", "custom"]).stdout;
+    assert!(list.starts_with("ip:127.0.0.3  until 2") && list.lines().count() == 1, "{list}");
+    let freed = run(&["limits", "unblock", "custom", "ip:127.0.0.3"]).stdout;
+    assert_eq!(freed, "`ip:127.0.0.3` has its whole quota under `custom`.\n");
+    assert_eq!(run(&["limits", "blocked", "custom"]).stdout, "Nobody is blocked under `custom`.\n");
+    let unknown = run(&["limits", "unblock", "custom", "127.0.0.3"]).stderr;
+    assert!(unknown.contains("= hint: write it as the list"), "{unknown}");
+    assert_eq!(gate.statuses(3, 1), [200]);
+}
+
+#[test]
 fn r9_overrides_outlive_a_reload_unless_they_fit_no_more() {
     let gate = Gate::open("");
     gate.put("/limits/custom", r#"{"limit": "3 per 1h"}"#);

@@ -6,10 +6,11 @@ use tidegate_core::policy::Overrides;
 use tidegate_core::policy::overrides::{LimitOverride, Objection, rate_text};
 use tidegate_core::policy::units::DurationText;
 use tidegate_core::rate::{Algorithm, Limit};
+use tidegate_core::time::rfc3339::Rfc3339;
 
 use super::answer::{Answer, Problem};
 use super::body;
-use crate::audit::Who;
+use crate::audit::{self, Who};
 use crate::clock;
 use crate::control::Control;
 
@@ -43,6 +44,30 @@ pub(super) async fn set(control: &Control, who: &Who, name: &str, body: String) 
         Ok(())
     })
     .await
+}
+
+/// Who is blocked under it.
+pub(super) fn blocked(control: &Control, name: &str) -> Answer {
+    let in_force = control.shared().in_force();
+    known(&in_force.policy, name)?;
+    let blocked =
+        in_force.limiter.blocked(name, clock::now()).into_iter().map(
+            |block| json!({ "client": block.client, "until": Rfc3339(block.until).to_string() }),
+        );
+    Ok(json!({ "blocked": blocked.collect::<Vec<Value>>() }))
+}
+
+/// Forgets what a client has used up.
+pub(super) fn unblock(control: &Control, who: &Who, name: &str, client: &str) -> Answer {
+    let in_force = control.shared().in_force();
+    known(&in_force.policy, name)?;
+    if !in_force.limiter.unblock(name, client) {
+        let detail = format!("Nothing is known of `{client}` under `{name}`.");
+        let hint = "write it as the list of blocked clients does: `ip:192.0.2.1`, `user:ada`";
+        return Err(Problem::unknown(detail, hint));
+    }
+    audit::record(who, "unblock", name, &json!(client), &Value::Null);
+    Ok(json!({ "unblocked": client }))
 }
 
 /// Lets the policy's word count again.

@@ -48,15 +48,20 @@ async fn route(control: &Control, who: &Who, method: &str, path: &str, body: Str
         ("GET", ["limits", name]) => limits::show(control, name),
         ("PUT", ["limits", name]) => limits::set(control, who, name, body).await,
         ("DELETE", ["limits", name]) => limits::reset(control, who, name).await,
+        ("GET", ["limits", name, "blocked"]) => limits::blocked(control, name),
+        ("DELETE", ["limits", name, "blocked", client]) => {
+            limits::unblock(control, who, name, client)
+        }
         ("GET", ["maintenance"]) => Ok(maintenance::show(control)),
         ("PUT", ["maintenance"]) => maintenance::set(control, who, body).await,
         ("DELETE", ["maintenance"]) => maintenance::end(control, who).await,
-        (_, ["status" | "limits"]) => Err(Problem::method("GET, HEAD")),
+        (_, ["status" | "limits"] | ["limits", _, "blocked"]) => Err(Problem::method("GET, HEAD")),
+        (_, ["limits", _, "blocked", _]) => Err(Problem::method("DELETE")),
         (_, ["reload"]) => Err(Problem::method("POST")),
         (_, ["limits", _] | ["maintenance"]) => Err(Problem::method("GET, HEAD, PUT, DELETE")),
         _ => Err(Problem::unknown(
             "There is no such page of the admin listener.",
-            "known are /status, /reload, /limits, /limits/NAME and /maintenance",
+            "known are /status, /reload, /limits, /limits/NAME, /limits/NAME/blocked and /maintenance",
         )),
     }
 }

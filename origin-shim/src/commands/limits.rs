@@ -44,6 +44,22 @@ enum Action {
         #[command(flatten)]
         shim: ShimArgument,
     },
+    /// Show who is blocked under a limit
+    Blocked {
+        /// The limit's name in the policy
+        name: String,
+        #[command(flatten)]
+        shim: ShimArgument,
+    },
+    /// Forget what a client has used up
+    Unblock {
+        /// The limit's name in the policy
+        name: String,
+        /// The client as the list of blocked ones has it, like ip:192.0.2.1 or user:ada
+        client: String,
+        #[command(flatten)]
+        shim: ShimArgument,
+    },
     /// Let the policy's word count again
     Reset {
         /// The limit's name in the policy
@@ -66,6 +82,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             body.extend(burst.map(|burst| ("burst".into(), burst.into())));
             change(shim, Method::PUT, name, Some(body.into()))
         }
+        Some(Action::Blocked { name, shim }) => blocked(shim, name),
+        Some(Action::Unblock { name, client, shim }) => unblock(shim, name, client),
         Some(Action::Reset { name, shim }) => change(shim, Method::DELETE, name, None),
     }
 }
@@ -81,6 +99,33 @@ fn list(shim: &ShimArgument) -> Outcome {
         println!("The policy has no limits.");
     }
     limits.iter().for_each(|limit| println!("{}", describe(limit)));
+    Ok(())
+}
+
+fn blocked(shim: &ShimArgument, name: &str) -> Outcome {
+    let answer = shim.find()?.ask(Method::GET, &["limits", name, "blocked"], None)?;
+    if shim.json {
+        println!("{answer:#}");
+        return Ok(());
+    }
+    let blocked = answer["blocked"].as_array().map_or(&[][..], Vec::as_slice);
+    if blocked.is_empty() {
+        println!("Nobody is blocked under `{name}`.");
+    }
+    for block in blocked {
+        let text = |name: &str| block[name].as_str().unwrap_or_default();
+        println!("{}  until {}", text("client"), text("until"));
+    }
+    Ok(())
+}
+
+fn unblock(shim: &ShimArgument, name: &str, client: &str) -> Outcome {
+    let path = ["limits", name, "blocked", client];
+    let answer = shim.find()?.ask(Method::DELETE, &path, None)?;
+    match shim.json {
+        true => println!("{answer:#}"),
+        false => println!("`{client}` has its whole quota under `{name}`."),
+    }
     Ok(())
 }
 
