@@ -504,7 +504,7 @@ enum Order {
 }
 
 impl TricklingOrigin {
-    /// Answers each connection with these header lines; without a length in chunks.
+    /// Answers each connection with these header lines, without a length in chunks, and closes it.
     fn start(head: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -518,7 +518,8 @@ impl TricklingOrigin {
                 while request.read_line(&mut line).is_ok_and(|length| length > 2) {
                     line.clear();
                 }
-                let head = format!("HTTP/1.1 200 OK\r\n{head}\r\n{framing}\r\n");
+                let head =
+                    format!("HTTP/1.1 200 OK\r\nconnection: close\r\n{head}\r\n{framing}\r\n");
                 if stream.write_all(head.as_bytes()).is_err() {
                     continue;
                 }
