@@ -29,6 +29,7 @@ mod lint;
 pub mod lints;
 mod operation;
 mod places;
+mod redis;
 mod reference;
 mod resolve;
 mod schema;

@@ -10,6 +10,7 @@ pub mod maintenance;
 pub mod overrides;
 pub mod pattern;
 pub mod plan;
+pub mod redis;
 mod route_table;
 pub mod template;
 mod terms;
@@ -30,6 +31,7 @@ pub use maintenance::{Closed, Maintenance, Page};
 pub use overrides::Overrides;
 pub use pattern::Pattern;
 pub use plan::{Bypass, Plan};
+pub use redis::Redis;
 pub use template::Template;
 pub use terms::Terms;
 
@@ -81,6 +83,9 @@ pub struct Model {
     /// The limits that routes refer to by position.
     #[serde(default)]
     pub limits: Vec<Limit>,
+    /// The store that all shims share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis: Option<Redis>,
     /// The stores of the shim that routes refer to by position.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub zones: Vec<Zone>,

@@ -7,7 +7,9 @@
 pub mod fixed_window;
 pub mod gcra;
 pub mod key;
+pub mod lease;
 pub mod limit;
+pub mod numbers;
 pub mod sliding_window;
 pub mod state;
 pub mod store;
@@ -16,7 +18,9 @@ pub mod verdict;
 use core::time::Duration;
 
 pub use key::{ClientFacts, KeyPart, LimitKey};
+pub use lease::Lease;
 pub use limit::{Algorithm, Counted, Limit};
+pub use numbers::Numbers;
 pub use state::State;
 pub use store::{EdgeStore, OnStoreError, OriginStore, Stores};
 pub use verdict::{Refused, StoreFailed, Verdict};
@@ -77,6 +81,12 @@ impl Admission {
                 Self::Deny { retry_after: block, next_state }
             }
         }
+    }
+
+    /// The denial of a client of which a store said that it is denied for so much longer: what
+    /// spares the store the question.
+    pub fn still_denied(retry_after: Duration, now: Timestamp) -> Self {
+        Self::Deny { retry_after, next_state: State::Blocked { until: now + retry_after } }
     }
 
     /// Requests that are left after this one; none after a denial.

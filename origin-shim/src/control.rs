@@ -21,6 +21,7 @@ use crate::clock;
 use crate::gate::Shared;
 use crate::in_force::InForce;
 use crate::policy_file::{self, PolicyError};
+use crate::redis_limiter::{BadAddress, RedisLimiter};
 use crate::tokens::{BadSecret, FetchError, Tokens};
 
 /// Whoever changes what is in force does it through this.
@@ -81,6 +82,8 @@ pub enum ReloadError {
     Secrets(Vec<BadSecret>),
     /// Its key set does not come, and without it every user would be a stranger.
     Keys(FetchError),
+    /// Nobody can tell where its Redis is.
+    Redis(BadAddress),
 }
 
 /// How a change at run time went.
@@ -230,7 +233,16 @@ impl Control {
             Some(tokens) => tokens,
             None => tokens(&policy).await?,
         };
-        Ok((before.with_file(policy, tokens), warnings))
+        let redis = match &policy.model().redis {
+            Some(rule) => match before.redis_for(rule) {
+                Some(redis) => Some(redis),
+                None => {
+                    Some(RedisLimiter::from_environment(rule).await.map_err(ReloadError::Redis)?)
+                }
+            },
+            None => None,
+        };
+        Ok((before.with_file(policy, tokens, redis), warnings))
     }
 
     /// Puts what was made of the file in force, with these overrides.
@@ -326,6 +338,7 @@ impl fmt::Display for ReloadError {
                 let mut lines = bad.iter();
                 lines.try_for_each(|bad| writeln!(f, "{bad}"))
             }
+            Self::Redis(bad) => bad.fmt(f),
             Self::Keys(error) => write!(
                 f,
                 "{error}, and without its keys every user would be a stranger\n= hint: see that \

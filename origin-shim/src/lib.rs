@@ -20,6 +20,7 @@ pub mod invalidations;
 pub mod limiter;
 pub mod multipart;
 pub mod policy_file;
+pub mod redis_limiter;
 pub mod server;
 pub mod tokens;
 pub mod upstream;

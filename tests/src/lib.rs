@@ -10,6 +10,7 @@ pub mod demo_origin;
 pub mod edge_worker;
 pub mod policy_file;
 pub mod process;
+pub mod redis;
 pub mod scripted_origin;
 pub mod shim;
 pub mod tokens;

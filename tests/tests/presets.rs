@@ -3,8 +3,10 @@
 
 use serde_json::Value;
 use tidegate_tests::{
+    demo_origin::DemoOrigin,
     policy_file::PolicyFile,
-    shim::{check_with, explain},
+    redis::RedisServer,
+    shim::{Shim, check_with, explain},
 };
 
 const PLATFORM: &str = "tidegate.toml";
@@ -217,6 +219,23 @@ fn r5_d3_what_is_spread_waits_its_turn_one_after_the_other() {
     let limit = &explained.limits()[0];
     assert_eq!((&limit["worst_burst"], &limit["longest_wait"]), (&1.into(), &"90s".into()));
     assert_eq!(limit["count"], "misses");
+}
+
+#[test]
+fn r5_r8_d3_visitors_are_counted_for_all_shims_and_by_each_while_redis_is_lost() {
+    let explained = Explained::of(TIERED, "origin", "GET", "/");
+    assert_eq!(explained.limits()[0]["store"], "in Redis, for all shims together");
+
+    let mut redis = RedisServer::start();
+    redis.kill();
+    let origin = DemoOrigin::start();
+    let shop = origin.base().address().to_string();
+    let environment = [("REDIS_URL", &*redis.url()), ("SHOP_SVC", &shop)];
+    let policy = PolicyFile::in_the_repository(TIERED);
+    let shim = Shim::serve_with(&policy, &origin, &environment);
+    let answer = shim.client().get("/account/me");
+    assert!(answer.status < 500, "{answer:?}");
+    assert!(answer.header("ratelimit").is_some_and(|left| left.contains("visitor")), "{answer:?}");
 }
 
 #[test]

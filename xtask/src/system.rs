@@ -53,6 +53,16 @@ pub(crate) const VARNISH: Component = Component {
     packages: &["varnish"],
 };
 
+/// What limits can be counted in.
+pub(crate) const REDIS: Component = Component {
+    what: "Redis, in which the tests count limits",
+    present: || {
+        let version = |program| run::answer(program, &["--version"]).is_some();
+        version("redis-server") && version("redis-cli")
+    },
+    packages: &["redis-server"],
+};
+
 /// A component is missing and may not be installed from here.
 #[derive(Debug)]
 pub(crate) struct Missing {

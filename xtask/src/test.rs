@@ -20,7 +20,7 @@ use crate::test::other_policies::OtherPolicy;
 use crate::test::session::{Session, TestRun};
 use crate::tools::{self, Tools};
 use crate::workspace::Workspace;
-use crate::{conformance, dev, edge, fuzz, run};
+use crate::{conformance, dev, edge, fuzz, run, system};
 
 // Checks that others build on.
 const PROGRAMS: &str = "the programs that the tests start";
@@ -65,6 +65,8 @@ fn native(workspace: &Workspace, session: &mut Session, fast: bool) -> bool {
         session.leave_out("tests, native", PROGRAMS);
         return false;
     }
+    // Where it may not be installed, the tests that need it say so.
+    session.check("Redis, for the tests", || system::require(&system::REDIS));
     session.check_tests("tests, native", || rust::tests(workspace));
     if !fast {
         session.check("tests in the documentation", || rust::documentation_tests(workspace));

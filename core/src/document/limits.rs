@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
+use core::ops::Range;
 
 use toml::Spanned;
 use toml::de::DeValue;
@@ -16,7 +17,7 @@ use super::spelling;
 use super::values::{Count, Rate, Ttl, check_name};
 use crate::policy::{Malformed, units};
 use crate::rate::{
-    Algorithm, Counted, EdgeStore, KeyPart, Limit, OnStoreError, OriginStore, Stores,
+    Algorithm, Counted, EdgeStore, KeyPart, Limit, Numbers, OnStoreError, OriginStore, Stores,
 };
 
 section! {
@@ -54,7 +55,7 @@ section! {
         /// and `X-RateLimit-Reset` beside `RateLimit`; they do without it.
         optional x_ratelimit: bool,
         /// Where requests are counted: one word for both tiers, or a table.
-        optional store: StoreSection,
+        optional store: Located<StoreSection>,
         /// What a request gets when the store does not answer: `local` (the default) counts it
         /// in local memory, `allow` lets it pass, `deny` refuses it with 503.
         optional on_store_error: OnStoreError,
@@ -63,6 +64,11 @@ section! {
         /// whose time is up, then those that have not come for longest; whoever is refused stays,
         /// and if all places are theirs, newcomers share one quota.
         optional clients: Located<Count>,
+        /// How many requests a process of the shim takes from Redis in one round trip, to spend
+        /// by itself until the window ends; one by one without it. For fixed windows. All shims
+        /// together never allow more than the limit, and in a window at most `lease` − 1 for each
+        /// of them too few.
+        optional lease: Located<Count>,
     }
 }
 
@@ -72,7 +78,8 @@ section! {
         /// At the edge: `global` (the default), exact and worldwide, one Durable Object for each
         /// client; or `local`, in each isolate by itself.
         optional edge: EdgeStore,
-        /// In the shim: `local`, in the memory of each process.
+        /// In the shim: `local` (the default), in the memory of each process; or `redis`, in the
+        /// Redis of `[redis]`, exact for all shims together.
         optional origin: OriginStore,
     }
 }
@@ -96,10 +103,10 @@ words!(OnStoreError, "choice", {
     "deny" => Self::Deny,
 });
 words!(EdgeStore, "store of the edge", { "local" => Self::Local, "global" => Self::Global });
-words!(OriginStore, "store of the shim", { "local" => Self::Local });
+words!(OriginStore, "store of the shim", { "local" => Self::Local, "redis" => Self::Redis });
 
 /// What `store` may be as one word, and the tiers that it is for.
-const STORES: [&str; 2] = ["local", "global"];
+const STORES: [&str; 3] = ["local", "global", "redis"];
 
 impl Decode for StoreSection {
     fn shape() -> Shape {
@@ -117,6 +124,7 @@ impl Decode for StoreSection {
         let (edge, origin) = match &*text {
             "local" => (EdgeStore::Local, OriginStore::Local),
             "global" => (EdgeStore::Global, OriginStore::default()),
+            "redis" => (EdgeStore::default(), OriginStore::Redis),
             _ => {
                 let hint = spelling::hint(&text, STORES.into_iter());
                 context.report(value.span(), format!("`{text}` is no store"), hint);
@@ -157,16 +165,65 @@ const KEY_PARTS: [&str; 6] =
 const CLIENTS_MAX: NonZeroU32 = NonZeroU32::new(10_000_000).unwrap();
 
 /// In the order of their names; a wrong one leaves a gap that no route of a good policy sees.
-pub(super) fn resolve(sections: Named<LimitSection>, context: &mut Context<'_>) -> Vec<Limit> {
+pub(super) fn resolve(
+    sections: Named<LimitSection>,
+    has_redis: bool,
+    context: &mut Context<'_>,
+) -> Vec<Limit> {
     let mut limits = Vec::new();
     for (name, section) in sections.0 {
         if let Err(bad) = check_name(&name.value) {
             context.report(name.span.clone(), bad.message, bad.hint);
         }
         let Some(section) = section else { continue };
-        limits.push(limit(name, section, context));
+        let (place, lease) = (name.span.clone(), section.lease.clone());
+        let store = section.store.as_ref().map_or(place.clone(), |store| store.span.clone());
+        let limit = limit(name, section, context);
+        if limit.stores.origin == OriginStore::Redis && !has_redis {
+            context.report(
+                store,
+                format!(
+                    "`{}` is to be counted in Redis, but nothing says where that is",
+                    limit.name
+                ),
+                "add `[redis]` with `url = \"${REDIS_URL}\"`",
+            );
+        }
+        check_redis(&limit, place, lease, context);
+        limits.push(limit);
     }
     limits
+}
+
+/// What Redis cannot do, or only for others.
+fn check_redis(
+    limit: &Limit,
+    place: Range<usize>,
+    lease: Option<Located<Count>>,
+    context: &mut Context<'_>,
+) {
+    let in_redis = limit.stores.origin == OriginStore::Redis;
+    if in_redis && Numbers::of(limit).is_none() {
+        context.report(
+            place,
+            format!("the limit `{}` is more than Redis can count exactly", limit.name),
+            "choose a smaller limit, a shorter window or a smaller burst",
+        );
+    }
+    let Some(Located { value: Count(lease), span }) = lease else { return };
+    if !in_redis || limit.algorithm != Algorithm::FixedWindow {
+        context.report(
+            span,
+            "a `lease` needs a fixed window that is counted in Redis",
+            "add `store = \"redis\"` and `algorithm = \"fixed-window\"`, or leave `lease` out",
+        );
+    } else if lease > limit.quota {
+        context.report(
+            span,
+            format!("a `lease` of {lease} is more than the limit"),
+            format!("write {} at most; a tenth of it is a good begin", limit.quota),
+        );
+    }
 }
 
 fn limit(name: Located<String>, section: LimitSection, context: &mut Context<'_>) -> Limit {
@@ -206,7 +263,7 @@ fn limit(name: Located<String>, section: LimitSection, context: &mut Context<'_>
             format!("write {CLIENTS_MAX} at most"),
         );
     }
-    let StoreSection { edge, origin } = section.store.unwrap_or_default();
+    let StoreSection { edge, origin } = section.store.map(|store| store.value).unwrap_or_default();
     let on_error = section.on_store_error.unwrap_or_default();
     let defaults = Limit::new(name.value, section.limit.quota, window);
     Limit {
@@ -220,6 +277,7 @@ fn limit(name: Located<String>, section: LimitSection, context: &mut Context<'_>
         x_fields: section.x_ratelimit.unwrap_or(true),
         stores: Stores { edge, origin, on_error },
         clients: section.clients.map(|clients| clients.value.0),
+        lease: section.lease.map(|lease| lease.value.0),
         ..defaults
     }
 }

@@ -11,7 +11,7 @@ use super::places::Places;
 use crate::compress::{Coding, CodingRule};
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::{Model, Route};
-use crate::rate::{KeyPart, Limit};
+use crate::rate::{KeyPart, Limit, OriginStore};
 use crate::rule::{CacheRule, Mode};
 
 /// Finds what to warn of, in the order of the lints.
@@ -305,6 +305,12 @@ impl Linter<'_> {
             if !routes.iter().any(|route| route.upstream.as_ref() == Some(name)) {
                 unused.push(("upstream", format!("upstreams.{name}"), name));
             }
+        }
+        let in_redis = |limit: &Limit| limit.stores.origin == OriginStore::Redis;
+        if model.redis.is_some() && !model.limits.iter().any(in_redis) {
+            let message = String::from("nothing is kept in `[redis]`");
+            let hint = "give a limit `store = \"redis\"`, or leave it out";
+            self.warn(Lint::Unused, "redis", message, hint);
         }
         for (kind, path, name) in unused {
             let message = format!("no route names the {kind} `{name}`");

@@ -13,7 +13,7 @@ use super::compression::Rules;
 use super::decode::{Context, Located, Named};
 use super::sections::{Document, RouteSection, UpstreamSection, ZoneSection};
 use super::values::{Ttl, TtlClasses, check_name};
-use super::{jwt, limits, operation, spelling, twins};
+use super::{jwt, limits, operation, redis, spelling, twins};
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::{
     IdentityRule, Maintenance, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier,
@@ -53,6 +53,7 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
         listen: section.listen.map(|address| address.0),
         trusted_proxies: section.trusted_proxies,
     });
+    let redis = document.redis.map(|section| redis::resolve(section, context));
     let model = Model {
         schema: SCHEMA,
         shim,
@@ -62,7 +63,8 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
             None => Maintenance::default(),
         },
         upstreams: upstreams(document.upstreams, context),
-        limits: limits::resolve(document.limits, context),
+        limits: limits::resolve(document.limits, redis.is_some(), context),
+        redis,
         zones: zones(document.zones, context),
         headers: document.headers.0,
         routes: routes

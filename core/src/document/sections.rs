@@ -14,6 +14,7 @@ use super::fields::{AnswerFields, FieldName};
 use super::jwt::JwtSection;
 use super::limits::LimitSection;
 use super::operation::{AdminSection, MaintenanceSection};
+use super::redis::RedisSection;
 use super::values::{Address, Bytes, Count, HostName, Name, Ttl, TtlClasses};
 use crate::policy::{Network, Pattern, Template};
 
@@ -40,6 +41,8 @@ section! {
         default upstreams: Named<UpstreamSection>,
         /// Limits, by the names that routes use.
         default limits: Named<LimitSection>,
+        /// The store that all shims share.
+        optional redis: RedisSection,
         /// Parts of the shim's memory for answers, by the names that routes use. Routes that name
         /// none share the zone `default`, which has 256 MiB unless it is defined here.
         default zones: Named<ZoneSection>,

@@ -51,6 +51,10 @@ pub struct Limit {
     /// How many clients are remembered at most (R6); without it, as many as the store holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<NonZeroU32>,
+    /// How many requests a process takes from a shared store at once, to spend by itself
+    /// ([`super::Lease`]); one by one without it. [`Algorithm::FixedWindow`] alone can be lent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<NonZeroU32>,
 }
 
 /// How requests are counted.
@@ -95,6 +99,7 @@ impl Limit {
             x_fields: true,
             stores: Stores::default(),
             clients: None,
+            lease: None,
         }
     }
 

@@ -39,6 +39,8 @@ pub enum OriginStore {
     /// In the memory of each process.
     #[default]
     Local,
+    /// In the Redis of the policy, which all shims share ([`crate::policy::Redis`]).
+    Redis,
 }
 
 /// What a request gets whose store does not answer. That is no verdict of the limit, and
@@ -62,6 +64,7 @@ impl Stores {
             (Tier::Edge, EdgeStore::Local, _) => "in each isolate",
             (Tier::Edge, EdgeStore::Global, _) => "in one place worldwide",
             (Tier::Origin, _, OriginStore::Local) => "in each process",
+            (Tier::Origin, _, OriginStore::Redis) => "in Redis, for all shims together",
         }
     }
 

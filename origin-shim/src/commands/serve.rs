@@ -12,6 +12,7 @@ use tidegate_origin::clock;
 use tidegate_origin::control::{Control, Start};
 use tidegate_origin::gate::Shared;
 use tidegate_origin::in_force::InForce;
+use tidegate_origin::redis_limiter::RedisLimiter;
 use tidegate_origin::server::Server;
 use tidegate_origin::tokens::Tokens;
 
@@ -54,7 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let admin = policy.model().admin.as_ref();
     let admin = admin.map(|admin| AdminListener::bind(admin, &environment)).transpose();
     let admin = admin.map_err(|error| format!("tidegate: {error}"))?;
-    let shared = Arc::new(Shared::new(InForce::new(policy, tokens)));
+    let redis = redis(&policy)?;
+    let shared = Arc::new(Shared::new(InForce::new(policy, tokens, redis)));
     let control = Control::new(shared, start).map_err(|error| format!("tidegate: {error}"))?;
     let address = server.address();
     let operated_at = admin.as_ref().map(AdminListener::address);
@@ -80,6 +82,15 @@ fn tokens(policy: &Policy) -> Result<Tokens, Box<dyn Error>> {
         eprintln!("tidegate: {error}; until one comes, tokens of its keys count as unverified");
     }
     Ok(tokens)
+}
+
+/// The Redis of the policy. Without its URL nothing is served; a server that does not answer may
+/// still come, and until then limits go by their `on_store_error`.
+fn redis(policy: &Policy) -> Result<Option<Arc<RedisLimiter>>, Box<dyn Error>> {
+    let Some(rule) = &policy.model().redis else { return Ok(None) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let redis = runtime.block_on(RedisLimiter::from_environment(rule));
+    Ok(Some(redis.map_err(|bad| format!("tidegate: {bad}"))?))
 }
 
 fn parse(listen: &str) -> Result<SocketAddr, String> {

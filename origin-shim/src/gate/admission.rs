@@ -32,8 +32,8 @@ impl Gate {
             let route = passage.plan.route.map(|route| &*route.name);
             let client = ClientFacts { route, ..visitor.facts() };
             let key = LimitKey::of(limit, &client, fields);
-            let admission = passage.in_force.limiter.admit(limit, &key, passage.now);
-            if !verdict.add(limit, Ok(admission)) {
+            let said = passage.in_force.count(limit, &key, passage.now).await;
+            if !verdict.add(limit, said) {
                 break;
             }
         }

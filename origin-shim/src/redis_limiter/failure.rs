@@ -1,0 +1,53 @@
+//! What can go wrong with Redis.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::RedisError;
+
+use super::link::Link;
+
+/// Why Redis was no help. Displayed, it ends the sentence "Redis …".
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    /// It does not answer in time.
+    TimedOut(Duration),
+    /// It cannot be reached, or refuses.
+    Refused(RedisError),
+    /// What it answers means nothing.
+    Nonsense,
+    /// Some of a cluster's slots do not answer: so many of all.
+    Part(usize, usize),
+}
+
+impl Failure {
+    /// Whether `link` is no use behind this. A cluster connects to its nodes anew by itself.
+    pub(super) fn breaks(&self, link: &Link) -> bool {
+        match (self, link) {
+            (Self::Refused(error), Link::One(_)) => {
+                // A master that became a replica stays one until somebody looks for the new one.
+                error.is_unrecoverable_error() || error.code() == Some("READONLY")
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut(timeout) => write!(f, "does not answer within {timeout:?}"),
+            Self::Refused(error) => write!(f, "does not do its work ({error})"),
+            Self::Nonsense => write!(f, "answers what means nothing"),
+            Self::Part(failing, all) => {
+                write!(f, "does not answer for {failing} of {all} parts of the cluster")
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Keeps the connection: a thread that connects, looks after the server when requests have
+//! failed, and says what has changed, once.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redis::Value;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::breaker::probes;
+use super::digest::Digest;
+use super::failure::Failure;
+use super::link::Link;
+use super::{Inner, PATIENCE};
+
+/// Between two looks at a server that does not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A connection that fails sooner than this is not made again at once.
+const CALM: Duration = Duration::from_secs(5);
+/// A part of a cluster that has failed so many looks may be elsewhere: connect to it anew.
+const ROUNDS: u32 = 3;
+
+/// Starts the thread, which lives as long as the limiter.
+pub(super) fn start(inner: Arc<Inner>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let keep = move || {
+        let mut stopped = inner.stop.subscribe();
+        let mut keeper = Keeper::new(&inner);
+        runtime.block_on(async {
+            tokio::select! {
+                _ = stopped.wait_for(|stop| *stop) => {}
+                () = keeper.keep() => {}
+            }
+        });
+        // Whoever still asks gets an answer, and it is no.
+        inner.link.store(None);
+    };
+    thread::Builder::new().name("tidegate-redis".into()).spawn(keep).map(drop)
+}
+
+struct Keeper<'i> {
+    inner: &'i Inner,
+    probes: Vec<Digest>,
+    rounds: u32,
+    outage: Option<Outage>,
+    warned_of: Option<String>,
+}
+
+/// A time without Redis.
+struct Outage {
+    since: Instant,
+    /// Decisions without Redis before.
+    missed: u64,
+}
+
+impl<'i> Keeper<'i> {
+    fn new(inner: &'i Inner) -> Self {
+        let probes = match inner.address.is_cluster() {
+            true => probes(),
+            false => vec![Digest::from_number(0)],
+        };
+        Self { inner, probes, rounds: 0, outage: None, warned_of: None }
+    }
+
+    async fn keep(&mut self) {
+        loop {
+            let looked = self.look().await;
+            let is_well = looked.is_ok();
+            self.tell(looked);
+            self.inner.tried.send_replace(true);
+            if !is_well {
+                sleep(PAUSE).await;
+                continue;
+            }
+            let since = Instant::now();
+            while !self.inner.breakers.any_open() {
+                self.inner.look.notified().await;
+            }
+            if let Some(failure) = self.inner.breakers.why() {
+                self.tell(Err(failure));
+            }
+            if since.elapsed() < CALM {
+                sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Connects where that is needed, and closes the breakers of what answers.
+    async fn look(&mut self) -> Result<(), Failure> {
+        let inner = self.inner;
+        let link = match inner.link.load_full().filter(|_| inner.address.is_cluster()) {
+            Some(link) if self.rounds < ROUNDS => link,
+            _ => {
+                self.rounds = 0;
+                let connect = Link::connect(&inner.address);
+                // Twice: sentinels are asked first.
+                let link = timeout(PATIENCE * 2, connect).await;
+                let link = Arc::new(link.map_err(|_| Failure::TimedOut(PATIENCE * 2))??);
+                self.warn_of_eviction(&link).await;
+                link
+            }
+        };
+        let mut looks = JoinSet::new();
+        for at in inner.breakers.which_open() {
+            let (link, key) = (Arc::clone(&link), self.probes[at].key(&inner.rule.prefix));
+            looks.spawn(async move { (at, probe(&link, &key).await) });
+        }
+        let mut failures = Vec::new();
+        let mut well = Vec::new();
+        while let Some(look) = looks.join_next().await {
+            match look {
+                Ok((at, Ok(()))) => well.push(at),
+                Ok((_, Err(failure))) => failures.push(failure),
+                // It was not cancelled, so it panicked: then nobody knows.
+                Err(_) => failures.push(Failure::Nonsense),
+            }
+        }
+        inner.link.store(Some(link));
+        well.into_iter().for_each(|at| inner.breakers.close(at));
+        self.rounds += 1;
+        let all = inner.breakers.len();
+        match failures.pop() {
+            None => {
+                self.rounds = 0;
+                Ok(())
+            }
+            Some(_) if failures.len() + 1 < all => Err(Failure::Part(failures.len() + 1, all)),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    /// Says what has changed.
+    #[allow(clippy::print_stderr, reason = "whoever runs this should know")]
+    fn tell(&mut self, looked: Result<(), Failure>) {
+        match (looked, &self.outage) {
+            (Err(failure), None) => {
+                eprintln!(
+                    "tidegate: Redis {failure}; until that is over, limits go by their \
+                     `on_store_error`"
+                );
+                let missed = self.inner.missed();
+                self.outage = Some(Outage { since: Instant::now(), missed });
+            }
+            (Ok(()), Some(Outage { since, missed })) => {
+                let (seconds, missed) =
+                    (since.elapsed().as_secs_f32(), self.inner.missed() - missed);
+                eprintln!(
+                    "tidegate: Redis does its work again after {seconds:.1} s; {missed} decisions \
+                     were made without it"
+                );
+                self.outage = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// R8: a server that evicts drops blocks. Every key here has an expiry, so `volatile-…` drops
+    /// them as well. Where INFO is forbidden nothing is known.
+    #[allow(clippy::print_stderr, reason = "whoever runs this should know")]
+    async fn warn_of_eviction(&mut self, link: &Link) {
+        let mut info = redis::cmd("INFO");
+        info.arg("memory");
+        let Ok(Ok(answer)) = timeout(PATIENCE, link.ask(&info)).await else { return };
+        let evicts = texts(&answer).into_iter().find_map(|info| evicting_policy(&info));
+        if let Some(policy) = evicts.as_ref().filter(|_| evicts != self.warned_of) {
+            eprintln!(
+                "tidegate: warning: Redis drops keys when its memory is full (maxmemory-policy \
+                 {policy}), and blocks and counts with them; set `maxmemory-policy noeviction`"
+            );
+        }
+        self.warned_of = evicts;
+    }
+}
+
+/// Whether Redis does what a decision needs: it writes.
+async fn probe(link: &Link, key: &str) -> Result<(), Failure> {
+    let mut write = redis::cmd("SET");
+    // It looks like a block that is over, and is gone at once.
+    write.arg(key).arg(&b"\x02\0\0\0\0\0\0\0\0"[..]).arg("PX").arg(1);
+    match timeout(PATIENCE, link.ask(&write)).await {
+        Ok(answer) => Ok(answer.map(drop)?),
+        Err(_) => Err(Failure::TimedOut(PATIENCE)),
+    }
+}
+
+/// The policy by which a server evicts, if it does.
+fn evicting_policy(info: &str) -> Option<String> {
+    let field = |name| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let (memory, policy) = (field("maxmemory")?, field("maxmemory_policy")?);
+    (memory.trim() != "0" && policy.trim() != "noeviction").then(|| policy.trim().into())
+}
+
+/// All texts in an answer: of a cluster each master gives one.
+fn texts(answer: &Value) -> Vec<String> {
+    match answer {
+        Value::BulkString(bytes) => vec![String::from_utf8_lossy(bytes).into_owned()],
+        Value::VerbatimString { text, .. } => vec![text.clone()],
+        Value::Array(parts) => parts.iter().flat_map(texts).collect(),
+        Value::Map(pairs) => pairs.iter().flat_map(|(_, value)| texts(value)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r8_a_server_evicts_that_has_a_bound_and_may_drop_keys() {
+        let of = |memory, policy| {
+            let info = format!("# Memory\r\nmaxmemory:{memory}\r\nmaxmemory_policy:{policy}\r\n");
+            evicting_policy(&info)
+        };
+        assert_eq!(of("1000", "allkeys-lru").as_deref(), Some("allkeys-lru"));
+        assert_eq!(of("1000", "volatile-ttl").as_deref(), Some("volatile-ttl"));
+        assert_eq!(of("1000", "noeviction"), None);
+        assert_eq!(of("0", "allkeys-lru"), None);
+    }
+}

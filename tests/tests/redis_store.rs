@@ -1,0 +1,337 @@
+//! Limits in a real Redis: it comes to the verdicts of the core, and what it cannot say is no
+//! verdict.
+
+use std::{collections::HashMap, net::Ipv6Addr, num::NonZeroU32, time::Duration};
+
+use futures_util::future::join_all;
+use tidegate_core::{
+    Timestamp,
+    policy::Redis,
+    rate::{Admission, Algorithm, ClientFacts, KeyPart, Limit, LimitKey, State, StoreFailed},
+};
+use tidegate_origin::redis_limiter::{Clock, RedisLimiter};
+use tidegate_tests::{
+    process::PATIENCE,
+    redis::{Cluster, RedisServer, Sentinels, eventually},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn r1_r3_r4_r5_redis_comes_to_the_verdicts_of_the_core() {
+    let server = RedisServer::start();
+    let limiter = &connect(&server.url(), Clock::Told, SECOND * 10).await;
+    let limits = [
+        limit("fixed", Algorithm::FixedWindow, 5, MINUTE, None),
+        limit("blocking", Algorithm::FixedWindow, 3, MINUTE, Some(MINUTE * 5)),
+        limit("log", Algorithm::SlidingWindow, 4, MINUTE, None),
+        limit("longest-log", Algorithm::SlidingWindow, 16, MINUTE * 9, None),
+        limit("blocking-log", Algorithm::SlidingWindow, 4, MINUTE, Some(MINUTE * 2)),
+        limit("buckets", Algorithm::SlidingWindow, 23, MINUTE, None),
+        limit("blocking-buckets", Algorithm::SlidingWindow, 17, MINUTE, Some(MINUTE)),
+        limit("pace", Algorithm::Gcra, 7, MINUTE, None),
+        Limit { burst: 5, ..limit("burst", Algorithm::Gcra, 13, MINUTE, None) },
+        Limit { burst: 2, ..limit("blocking-pace", Algorithm::Gcra, 7, MINUTE, Some(MINUTE)) },
+        Limit {
+            burst: 9,
+            spread: true,
+            ..limit("spread", Algorithm::Gcra, 100, MINUTE * 15, None)
+        },
+    ];
+    let tallies = join_all((1..).zip(&limits).map(|(seed, limit)| trace(limiter, limit, seed)));
+    for (limit, tally) in limits.iter().zip(tallies.await) {
+        assert!(tally.clients > 800, "{}: {tally:?}", limit.name);
+        assert!(tally.allowed > 300 && tally.refused > 100, "{}: {tally:?}", limit.name);
+    }
+    let questions = limits.len() as u64 * EVENTS;
+    let counted = limiter.counted();
+    // The script comes along once; whoever asks in that moment asks twice, which counts once.
+    assert_eq!((counted.round_trips, counted.failed), (questions, 0));
+}
+
+const EVENTS: u64 = 2500;
+
+#[derive(Debug, Default)]
+struct Tally {
+    clients: usize,
+    allowed: usize,
+    refused: usize,
+}
+
+/// Requests of many clients, some of which ask all the time, by a clock that is set back and
+/// forth; each verdict compared with the core's own.
+async fn trace(limiter: &RedisLimiter, limit: &Limit, seed: u64) -> Tally {
+    let mut random = seed;
+    let mut next = move |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) % below
+    };
+    let window = limit.window.as_millis() as u64;
+    let mut now = Timestamp::from_secs(1_795_000_000);
+    let mut states: HashMap<u64, State> = HashMap::new();
+    let mut tally = Tally::default();
+    for _ in 0..EVENTS {
+        let client = if next(2) == 0 { next(8) } else { 8 + next(2000) };
+        match next(500) {
+            0 => now = now.before(Duration::from_millis(next(3 * window))),
+            1 => now = now + Duration::from_millis(next(3 * window)),
+            // Windows begin and end to the millisecond.
+            2 => now = now + limit.window,
+            _ => now = now + Duration::from_millis(next(window / 1000)),
+        }
+        let expected = Admission::decide(limit, states.get(&client).copied(), now);
+        let found = limiter.admit(limit, &key(limit, client), now).await;
+        assert_eq!(found, Ok(expected), "{}: {client} at {now:?}", limit.name);
+        states.insert(client, expected.next_state());
+        match expected {
+            Admission::Deny { .. } => tally.refused += 1,
+            _ => tally.allowed += 1,
+        }
+    }
+    tally.clients = states.len();
+    tally
+}
+
+#[tokio::test]
+async fn by_the_clock_of_the_server_a_decision_is_one_round_trip_and_a_refused_client_none() {
+    let server = RedisServer::start();
+    let limiter = connect(&server.url(), Clock::Server, SECOND * 10).await;
+    let limit = limit("l", Algorithm::FixedWindow, 5, MINUTE * 60, Some(MINUTE * 60));
+    for number in 0..20 {
+        let admission = ask(&limiter, &limit, 1).await.unwrap();
+        assert_eq!(matches!(admission, Admission::Allow { .. }), number < 5, "{admission:?}");
+    }
+    let counted = limiter.counted();
+    assert_eq!((counted.round_trips, counted.failed), (6, 0), "five passed, one was refused");
+    let calls = server.command(&["info", "commandstats"]);
+    let called = |name: &str| calls.contains(&format!("cmdstat_{name}:calls="));
+    assert!(called("evalsha") && calls.contains("cmdstat_eval:calls=1,"), "{calls}");
+
+    let another = connect(&server.url(), Clock::Server, SECOND * 10).await;
+    assert!(matches!(ask(&another, &limit, 1).await, Ok(Admission::Deny { .. })));
+    assert!(matches!(ask(&another, &limit, 2).await, Ok(Admission::Allow { remaining: 4, .. })));
+}
+
+#[tokio::test]
+async fn states_are_forgotten_when_they_tell_nothing_any_more() {
+    let server = RedisServer::start();
+    let limiter = connect(&server.url(), Clock::Server, SECOND * 10).await;
+    for (client, (algorithm, block, longest)) in (1..).zip([
+        (Algorithm::FixedWindow, None, MINUTE),
+        (Algorithm::SlidingWindow, None, MINUTE),
+        (Algorithm::Gcra, None, SECOND * 30),
+        (Algorithm::FixedWindow, Some(MINUTE * 7), MINUTE * 7),
+    ]) {
+        server.command(&["flushall"]);
+        let limit = limit("l", algorithm, 2, MINUTE, block);
+        for _ in 0..3 {
+            ask(&limiter, &limit, client).await.unwrap();
+        }
+        let keys = server.command(&["keys", "*"]);
+        assert!(keys.starts_with("shop:{") && keys.ends_with('}'), "{keys}");
+        let left: u64 = server.command(&["pttl", &keys]).parse().unwrap();
+        let longest = longest.as_millis() as u64;
+        assert!((longest / 2..=2 * longest).contains(&left), "{algorithm:?}: {left} ms");
+    }
+}
+
+#[tokio::test]
+async fn r8_what_makes_no_sense_is_no_verdict() {
+    let server = RedisServer::start();
+    let limiter = connect(&server.url(), Clock::Server, SECOND * 10).await;
+    let limit = limit("l", Algorithm::FixedWindow, 5, MINUTE, None);
+    ask(&limiter, &limit, 1).await.unwrap();
+    let name = server.command(&["keys", "*"]);
+    for nonsense in ["hello", "", "\u{3}\u{21}"] {
+        server.command(&["set", &name, nonsense]);
+        assert_eq!(ask(&limiter, &limit, 1).await, Err(StoreFailed), "{nonsense:?}");
+        assert_eq!(server.command(&["get", &name]), nonsense, "it is not ours to overwrite");
+        assert!(ask(&limiter, &limit, 2).await.is_ok(), "of another client all is known");
+    }
+    server.command(&["del", &name]);
+    server.command(&["lpush", &name, "x"]);
+    assert_eq!(ask(&limiter, &limit, 1).await, Err(StoreFailed));
+    server.command(&["del", &name]);
+    assert!(ask(&limiter, &limit, 1).await.is_ok());
+}
+
+#[tokio::test]
+async fn r8_while_redis_is_frozen_few_wait_and_then_all_is_as_it_was() {
+    let server = RedisServer::start();
+    let limiter = connect(&server.url(), Clock::Server, SECOND).await;
+    let limit = limit("l", Algorithm::FixedWindow, 50, MINUTE * 60, None);
+    for _ in 0..10 {
+        ask(&limiter, &limit, 1).await.unwrap();
+    }
+    server.freeze();
+    for _ in 0..300 {
+        assert_eq!(ask(&limiter, &limit, 2).await, Err(StoreFailed));
+    }
+    let counted = limiter.counted();
+    assert_eq!((counted.failed, counted.without, counted.is_open), (3, 297, true));
+    server.thaw();
+    eventually("an answer", || (!limiter.counted().is_open).then_some(()));
+    let admission = ask(&limiter, &limit, 1).await;
+    assert!(matches!(admission, Ok(Admission::Allow { remaining: 39, .. })), "{admission:?}");
+}
+
+#[tokio::test]
+async fn r8_a_redis_that_is_restarted_is_found_again_and_has_its_scripts_again() {
+    let mut server = RedisServer::start();
+    let limiter = connect(&server.url(), Clock::Server, SECOND * 10).await;
+    let limit = limit("l", Algorithm::FixedWindow, 50, MINUTE * 60, None);
+    for _ in 0..10 {
+        ask(&limiter, &limit, 1).await.unwrap();
+    }
+    server.kill();
+    assert_eq!(ask(&limiter, &limit, 1).await, Err(StoreFailed));
+    server.restart();
+    eventually("an answer", || (!limiter.counted().is_open).then_some(()));
+    let admission = ask(&limiter, &limit, 1).await;
+    assert!(matches!(admission, Ok(Admission::Allow { remaining: 39, .. })), "{admission:?}");
+}
+
+#[tokio::test]
+async fn a_lease_spares_round_trips_and_never_allows_more() {
+    let server = RedisServer::start();
+    let hundred = limit("l", Algorithm::FixedWindow, 100, MINUTE * 60, None);
+    let limit = Limit { lease: NonZeroU32::new(10), ..hundred };
+    let mut limiters = Vec::new();
+    for _ in 0..4 {
+        limiters.push(connect(&server.url(), Clock::Server, SECOND * 10).await);
+    }
+    let mut allowed = 0;
+    for number in 0..300 {
+        let admission = ask(&limiters[number * 7 % 4], &limit, 1).await.unwrap();
+        allowed += usize::from(matches!(admission, Admission::Allow { .. }));
+    }
+    assert_eq!(allowed, 100, "all of them ask often enough to spend what they took");
+    let asked: u64 = limiters.iter().map(|limiter| limiter.counted().round_trips).sum();
+    assert_eq!(asked, 10 + 4, "ten leases, and one refusal for each");
+}
+
+#[tokio::test]
+async fn r5_r8_a_cluster_that_loses_a_master_still_limits_and_its_replica_takes_over() {
+    let mut cluster = Cluster::start();
+    let limiter = connect(&cluster.url(), Clock::Server, SECOND * 2).await;
+    let limit = limit("l", Algorithm::FixedWindow, 1000, MINUTE * 60, None);
+    assert_eq!(left(&limiter, &limit).await, vec![Some(999); CLIENTS]);
+
+    // A master is lost, and for now no replica stands in for it. Two thirds of the clients are
+    // counted as before.
+    let replicas = cluster.replicas();
+    let lost = (0..6).find(|at| !replicas.contains(at)).expect("a master");
+    cluster.set("cluster-replica-no-failover", "yes", None);
+    cluster.set("cluster-require-full-coverage", "no", None);
+    cluster.nodes()[lost].kill();
+    let other = cluster.nodes().iter().enumerate().position(|(at, _)| at != lost).unwrap();
+    eventually("a cluster that knows of its loss", || {
+        let nodes = cluster.nodes()[other].command(&["cluster", "nodes"]);
+        nodes.lines().any(|node| node.contains("master,fail ")).then_some(())
+    });
+    let mut before = left(&limiter, &limit).await;
+    until(async || {
+        let after = left(&limiter, &limit).await;
+        let as_ever = before.iter().zip(&after).all(|pair| match pair {
+            (Some(before), Some(after)) => after + 1 == *before,
+            (None, None) => true,
+            _ => false,
+        });
+        before = after;
+        as_ever && (CLIENTS / 5..CLIENTS / 2).contains(&failing(&before))
+    })
+    .await;
+
+    // Where the policy of the cluster is all or nothing, nothing is counted there.
+    cluster.set("cluster-require-full-coverage", "yes", Some(lost));
+    until(async || failing(&left(&limiter, &limit).await) == CLIENTS).await;
+    cluster.set("cluster-require-full-coverage", "no", Some(lost));
+    until(async || failing(&left(&limiter, &limit).await) < CLIENTS / 2).await;
+
+    // The replica takes over, with what the master had counted.
+    cluster.set("cluster-replica-no-failover", "no", Some(lost));
+    until(async || failing(&left(&limiter, &limit).await) == 0).await;
+    let left = left(&limiter, &limit).await;
+    assert!(left.iter().flatten().all(|left| *left < 998), "{left:?}");
+}
+
+const CLIENTS: usize = 300;
+
+/// What each client has left after a request more; nothing where the store has failed.
+async fn left(limiter: &RedisLimiter, limit: &Limit) -> Vec<Option<u32>> {
+    let asked = (0..CLIENTS as u64).map(|client| ask(limiter, limit, client));
+    let left = |admission: Result<Admission, _>| admission.ok().map(|said| said.remaining());
+    join_all(asked).await.into_iter().map(left).collect()
+}
+
+fn failing(left: &[Option<u32>]) -> usize {
+    left.iter().filter(|left| left.is_none()).count()
+}
+
+/// Asks again and again until it is so.
+async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("it comes about in time");
+}
+
+#[tokio::test]
+async fn r5_sentinels_name_a_new_master_and_its_counts_go_on() {
+    let mut sentinels = Sentinels::start();
+    let limiter = connect(&sentinels.url(), Clock::Server, SECOND * 2).await;
+    let limit = limit("l", Algorithm::FixedWindow, 50, MINUTE * 60, None);
+    for _ in 0..10 {
+        ask(&limiter, &limit, 1).await.unwrap();
+    }
+    eventually("a replica that has all", || {
+        let offset = |server: &RedisServer| {
+            let info = server.command(&["info", "replication"]);
+            info.lines()
+                .find_map(|line| line.strip_prefix("master_repl_offset:").map(str::to_owned))
+        };
+        (offset(&sentinels.master) == offset(&sentinels.replica)).then_some(())
+    });
+    sentinels.master.kill();
+    assert_eq!(ask(&limiter, &limit, 1).await, Err(StoreFailed));
+    let mut admission = Err(StoreFailed);
+    until(async || {
+        admission = ask(&limiter, &limit, 1).await;
+        admission.is_ok()
+    })
+    .await;
+    assert!(matches!(admission, Ok(Admission::Allow { remaining: 39, .. })), "{admission:?}");
+}
+
+async fn connect(url: &str, clock: Clock, timeout: Duration) -> RedisLimiter {
+    let rule = Redis { url: "REDIS_URL".into(), timeout, prefix: "shop:".into() };
+    let limiter = RedisLimiter::open(&rule, &|_| Some(url.into()), clock).expect("a good URL");
+    limiter.tried().await;
+    assert!(!limiter.counted().is_open, "Redis at {url} answers");
+    limiter
+}
+
+fn limit(
+    name: &str,
+    algorithm: Algorithm,
+    quota: u32,
+    window: Duration,
+    block: Option<Duration>,
+) -> Limit {
+    let limit = Limit::new(name, NonZeroU32::new(quota).expect("a quota"), window);
+    Limit { algorithm, block, key: vec![KeyPart::ClientIp], ..limit }
+}
+
+async fn ask(limiter: &RedisLimiter, limit: &Limit, client: u64) -> Result<Admission, StoreFailed> {
+    limiter.admit(limit, &key(limit, client), Timestamp::from_secs(1_795_000_000)).await
+}
+
+fn key(limit: &Limit, client: u64) -> LimitKey {
+    let ip = Ipv6Addr::from_bits(u128::from(client) << 64);
+    let client = ClientFacts { ip: Some(ip.into()), ..ClientFacts::default() };
+    const NO_FIELDS: [(&str, &str); 0] = [];
+    LimitKey::of(limit, &client, &NO_FIELDS)
+}
