@@ -10,6 +10,7 @@
 
 mod address;
 mod breaker;
+mod cluster;
 mod denied;
 mod digest;
 mod failure;
@@ -208,11 +209,14 @@ impl Inner {
         };
         self.counts.round_trips.fetch_add(1, Ordering::Relaxed);
         let key = digest.key(&self.rule.prefix);
-        let question = self.script.ask(&link, &key, &numbers, take, now);
+        let question = self.script.ask(&link, digest, &key, &numbers, take, now);
         let answer = match tokio::time::timeout(self.rule.timeout, question).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::TimedOut(self.rule.timeout)),
         };
+        if link.has_moved() {
+            self.look.notify_one();
+        }
         match answer {
             Ok(known) => {
                 breaker.succeeded();
@@ -227,6 +231,11 @@ impl Inner {
                 Err(())
             }
         }
+    }
+
+    /// Whether the keeper is to look after the server.
+    fn is_to_look(&self) -> bool {
+        self.breakers.any_open() || self.link.load().as_ref().is_none_or(|link| link.has_moved())
     }
 
     /// How many decisions were made without Redis.

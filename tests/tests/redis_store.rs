@@ -228,7 +228,11 @@ async fn r5_r8_a_cluster_that_loses_a_master_still_limits_and_its_replica_takes_
     let other = cluster.nodes().iter().enumerate().position(|(at, _)| at != lost).unwrap();
     eventually("a cluster that knows of its loss", || {
         let nodes = cluster.nodes()[other].command(&["cluster", "nodes"]);
-        nodes.lines().any(|node| node.contains("master,fail ")).then_some(())
+        let is_lost = |node: &str| {
+            let flags: Vec<&str> = node.split([' ', ',']).collect();
+            flags.contains(&"master") && flags.contains(&"fail")
+        };
+        nodes.lines().any(is_lost).then_some(())
     });
     let mut before = left(&limiter, &limit).await;
     until(async || {
@@ -245,6 +249,10 @@ async fn r5_r8_a_cluster_that_loses_a_master_still_limits_and_its_replica_takes_
 
     // Where the policy of the cluster is all or nothing, nothing is counted there.
     cluster.set("cluster-require-full-coverage", "yes", Some(lost));
+    // A node heeds it when it next has a reason to look at its slots.
+    for at in (0..6).filter(|at| *at != lost && !replicas.contains(at)) {
+        assert_eq!(cluster.nodes()[at].command(&["cluster", "setslot", "0", "stable"]), "OK");
+    }
     until(async || failing(&left(&limiter, &limit).await) == CLIENTS).await;
     cluster.set("cluster-require-full-coverage", "no", Some(lost));
     until(async || failing(&left(&limiter, &limit).await) < CLIENTS / 2).await;
@@ -277,6 +285,47 @@ async fn until(mut is_so: impl AsyncFnMut() -> bool) {
         }
     };
     tokio::time::timeout(PATIENCE, asking).await.expect("it comes about in time");
+}
+
+#[tokio::test]
+async fn r5_a_slot_that_moves_to_another_master_takes_its_clients_along() {
+    let mut cluster = Cluster::start();
+    let limiter = connect(&cluster.url(), Clock::Server, SECOND * 10).await;
+    let limit = limit("l", Algorithm::FixedWindow, 1000, MINUTE * 60, None);
+    assert!(ask(&limiter, &limit, 1).await.is_ok());
+    let replicas = cluster.replicas();
+    let is_master = |at: &usize| !replicas.contains(at);
+    let nodes = &*cluster.nodes();
+    let keys = |at: usize| nodes[at].command(&["keys", "shop:*"]);
+    let from = (0..6).filter(is_master).find(|at| !keys(*at).is_empty()).expect("a master");
+    let to = (0..6).filter(is_master).find(|at| *at != from).expect("another master");
+    let name = keys(from);
+    let slot = nodes[from].command(&["cluster", "keyslot", &name]);
+    let set = |at: usize, how: &[&str]| {
+        assert_eq!(nodes[at].command(&[&["cluster", "setslot", &slot], how].concat()), "OK");
+    };
+    let id = |at: usize| nodes[at].command(&["cluster", "myid"]);
+
+    // While it moves, what has moved already is asked for over there.
+    set(to, &["importing", &id(from)]);
+    set(from, &["migrating", &id(to)]);
+    assert!(matches!(ask(&limiter, &limit, 1).await, Ok(said) if said.remaining() == 998));
+    let port = nodes[to].port().to_string();
+    nodes[from].command(&["migrate", "127.0.0.1", &port, &name, "0", "5000"]);
+    for left in [997, 996] {
+        let admission = ask(&limiter, &limit, 1).await;
+        assert!(matches!(admission, Ok(said) if said.remaining() == left), "{admission:?}");
+    }
+
+    // When it has moved, the first to ask is sent there, and then everybody knows.
+    for at in [to, from] {
+        set(at, &["node", &id(to)]);
+    }
+    for left in (980..996).rev() {
+        let admission = ask(&limiter, &limit, 1).await;
+        assert!(matches!(admission, Ok(said) if said.remaining() == left), "{admission:?}");
+    }
+    assert_eq!(limiter.counted().failed, 0);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Whether `link` is no use behind this. A cluster connects to its nodes anew by itself.
+    /// Whether `link` is no use behind this. Of a cluster only a part is.
     pub(super) fn breaks(&self, link: &Link) -> bool {
         match (self, link) {
             (Self::Refused(error), Link::One(_)) => {

@@ -1,6 +1,7 @@
 //! Keeps the connection: a thread that connects, looks after the server when requests have
 //! failed, and says what has changed, once.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -20,8 +21,6 @@ use super::{Inner, PATIENCE};
 const PAUSE: Duration = Duration::from_secs(1);
 /// A connection that fails sooner than this is not made again at once.
 const CALM: Duration = Duration::from_secs(5);
-/// A part of a cluster that has failed so many looks may be elsewhere: connect to it anew.
-const ROUNDS: u32 = 3;
 
 /// Starts the thread, which lives as long as the limiter.
 pub(super) fn start(inner: Arc<Inner>) -> io::Result<()> {
@@ -44,7 +43,6 @@ pub(super) fn start(inner: Arc<Inner>) -> io::Result<()> {
 struct Keeper<'i> {
     inner: &'i Inner,
     probes: Vec<Digest>,
-    rounds: u32,
     outage: Option<Outage>,
     warned_of: Option<String>,
 }
@@ -62,7 +60,7 @@ impl<'i> Keeper<'i> {
             true => probes(),
             false => vec![Digest::from_number(0)],
         };
-        Self { inner, probes, rounds: 0, outage: None, warned_of: None }
+        Self { inner, probes, outage: None, warned_of: None }
     }
 
     async fn keep(&mut self) {
@@ -76,7 +74,7 @@ impl<'i> Keeper<'i> {
                 continue;
             }
             let since = Instant::now();
-            while !self.inner.breakers.any_open() {
+            while !self.inner.is_to_look() {
                 self.inner.look.notified().await;
             }
             if let Some(failure) = self.inner.breakers.why() {
@@ -91,42 +89,31 @@ impl<'i> Keeper<'i> {
     /// Connects where that is needed, and closes the breakers of what answers.
     async fn look(&mut self) -> Result<(), Failure> {
         let inner = self.inner;
-        let link = match inner.link.load_full().filter(|_| inner.address.is_cluster()) {
-            Some(link) if self.rounds < ROUNDS => link,
-            _ => {
-                self.rounds = 0;
-                let connect = Link::connect(&inner.address);
-                // Twice: sentinels are asked first.
-                let link = timeout(PATIENCE * 2, connect).await;
-                let link = Arc::new(link.map_err(|_| Failure::TimedOut(PATIENCE * 2))??);
-                self.warn_of_eviction(&link).await;
-                link
-            }
-        };
+        let before = inner.link.load_full();
+        let connect = Link::connect(&inner.address, before.as_deref());
+        // Sentinels, and the nodes of a cluster, are asked first.
+        let link = timeout(PATIENCE * 3, connect).await;
+        let link = Arc::new(link.map_err(|_| Failure::TimedOut(PATIENCE * 3))??);
+        self.warn_of_eviction(&link).await;
+        inner.link.store(Some(Arc::clone(&link)));
         let mut looks = JoinSet::new();
         for at in inner.breakers.which_open() {
-            let (link, key) = (Arc::clone(&link), self.probes[at].key(&inner.rule.prefix));
-            looks.spawn(async move { (at, probe(&link, &key).await) });
+            let (link, digest) = (Arc::clone(&link), self.probes[at]);
+            let key = digest.key(&inner.rule.prefix);
+            looks.spawn(async move { (at, probe(&link, digest, &key).await) });
         }
         let mut failures = Vec::new();
-        let mut well = Vec::new();
         while let Some(look) = looks.join_next().await {
             match look {
-                Ok((at, Ok(()))) => well.push(at),
+                Ok((at, Ok(()))) => inner.breakers.close(at),
                 Ok((_, Err(failure))) => failures.push(failure),
                 // It was not cancelled, so it panicked: then nobody knows.
                 Err(_) => failures.push(Failure::Nonsense),
             }
         }
-        inner.link.store(Some(link));
-        well.into_iter().for_each(|at| inner.breakers.close(at));
-        self.rounds += 1;
         let all = inner.breakers.len();
         match failures.pop() {
-            None => {
-                self.rounds = 0;
-                Ok(())
-            }
+            None => Ok(()),
             Some(_) if failures.len() + 1 < all => Err(Failure::Part(failures.len() + 1, all)),
             Some(failure) => Err(failure),
         }
@@ -163,8 +150,8 @@ impl<'i> Keeper<'i> {
     async fn warn_of_eviction(&mut self, link: &Link) {
         let mut info = redis::cmd("INFO");
         info.arg("memory");
-        let Ok(Ok(answer)) = timeout(PATIENCE, link.ask(&info)).await else { return };
-        let evicts = texts(&answer).into_iter().find_map(|info| evicting_policy(&info));
+        let Ok(answers) = timeout(PATIENCE, link.ask_all(&info)).await else { return };
+        let evicts = answers.iter().filter_map(text).find_map(|info| evicting_policy(&info));
         if let Some(policy) = evicts.as_ref().filter(|_| evicts != self.warned_of) {
             eprintln!(
                 "tidegate: warning: Redis drops keys when its memory is full (maxmemory-policy \
@@ -176,11 +163,11 @@ impl<'i> Keeper<'i> {
 }
 
 /// Whether Redis does what a decision needs: it writes.
-async fn probe(link: &Link, key: &str) -> Result<(), Failure> {
+async fn probe(link: &Link, digest: Digest, key: &str) -> Result<(), Failure> {
     let mut write = redis::cmd("SET");
     // It looks like a block that is over, and is gone at once.
     write.arg(key).arg(&b"\x02\0\0\0\0\0\0\0\0"[..]).arg("PX").arg(1);
-    match timeout(PATIENCE, link.ask(&write)).await {
+    match timeout(PATIENCE, link.ask(digest, &write)).await {
         Ok(answer) => Ok(answer.map(drop)?),
         Err(_) => Err(Failure::TimedOut(PATIENCE)),
     }
@@ -193,14 +180,11 @@ fn evicting_policy(info: &str) -> Option<String> {
     (memory.trim() != "0" && policy.trim() != "noeviction").then(|| policy.trim().into())
 }
 
-/// All texts in an answer: of a cluster each master gives one.
-fn texts(answer: &Value) -> Vec<String> {
+fn text(answer: &Value) -> Option<Cow<'_, str>> {
     match answer {
-        Value::BulkString(bytes) => vec![String::from_utf8_lossy(bytes).into_owned()],
-        Value::VerbatimString { text, .. } => vec![text.clone()],
-        Value::Array(parts) => parts.iter().flat_map(texts).collect(),
-        Value::Map(pairs) => pairs.iter().flat_map(|(_, value)| texts(value)).collect(),
-        _ => Vec::new(),
+        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes)),
+        Value::VerbatimString { text, .. } => Some(text.into()),
+        _ => None,
     }
 }
 

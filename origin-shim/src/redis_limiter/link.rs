@@ -1,45 +1,42 @@
 //! A connection to Redis, whichever kind it is.
 
 use std::fmt;
+use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
-use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
-use redis::{AsyncConnectionConfig, Client, Cmd, RedisResult, TlsMode, Value};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, RedisError, RedisResult,
+    TlsMode, Value,
+};
+use tokio::time::timeout;
 
 use super::PATIENCE;
 use super::address::Address;
+use super::cluster::Masters;
+use super::digest::Digest;
 
 /// A connection that any number of requests ask over at once.
 #[derive(Clone)]
 pub(super) enum Link {
     /// To one server.
     One(MultiplexedConnection),
-    /// To the nodes of a cluster.
-    Cluster(ClusterConnection),
+    /// To the masters of a cluster.
+    Cluster(Arc<Masters>),
 }
 
 impl Link {
-    /// Connects; to a sentinel's master, to whichever that is now.
-    pub(super) async fn connect(address: &Address) -> RedisResult<Self> {
-        // Who asks waits no longer than the policy says; that is not for the connection to do.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(None);
+    /// Connects; to a sentinel's master, to whichever that is now. Of what was there `before`, a
+    /// cluster keeps what is well.
+    pub(super) async fn connect(address: &Address, before: Option<&Self>) -> RedisResult<Self> {
         match address {
-            Address::One(node) => {
-                let client = Client::open((**node).clone())?;
-                client.get_multiplexed_async_connection_with_config(&config).await.map(Self::One)
-            }
+            Address::One(node) => connect(node).await.map(Self::One),
             Address::Cluster(nodes) => {
-                let client = ClusterClient::builder(nodes.iter().cloned())
-                    .connection_timeout(PATIENCE)
-                    .response_timeout(PATIENCE)
-                    .tcp_settings(nodelay())
-                    .retries(2)
-                    .build()?;
-                client.get_async_connection().await.map(Self::Cluster)
+                let before = match before {
+                    Some(Self::Cluster(masters)) => Some(&**masters),
+                    _ => None,
+                };
+                Ok(Self::Cluster(Arc::new(Masters::find(nodes, before).await?)))
             }
             Address::Sentinel { sentinels, master, tls } => {
                 let addresses = sentinels.iter().map(|node| node.addr().clone());
@@ -61,18 +58,53 @@ impl Link {
                     }
                 }
                 let mut client = builder.build()?;
-                client.get_async_connection_with_config(&config).await.map(Self::One)
+                client.get_async_connection_with_config(&config()).await.map(Self::One)
             }
         }
     }
 
-    /// One round trip.
-    pub(super) async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
-        match self.clone() {
-            Self::One(mut connection) => command.query_async(&mut connection).await,
-            Self::Cluster(mut connection) => command.query_async(&mut connection).await,
+    /// One round trip, to where `digest` lives.
+    pub(super) async fn ask(&self, digest: Digest, command: &Cmd) -> RedisResult<Value> {
+        match self {
+            Self::One(connection) => command.query_async(&mut connection.clone()).await,
+            Self::Cluster(masters) => masters.ask(digest.slot(), command).await,
         }
     }
+
+    /// Asks all servers that can be reached.
+    pub(super) async fn ask_all(&self, command: &Cmd) -> Vec<Value> {
+        match self {
+            Self::One(connection) => {
+                command.query_async(&mut connection.clone()).await.into_iter().collect()
+            }
+            Self::Cluster(masters) => masters.ask_all(command).await,
+        }
+    }
+
+    /// Whether somebody should look who serves what now.
+    pub(super) fn has_moved(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Cluster(masters) => masters.has_moved(),
+        }
+    }
+}
+
+/// Connects to one server within [`PATIENCE`].
+pub(super) async fn connect(node: &ConnectionInfo) -> RedisResult<MultiplexedConnection> {
+    let client = Client::open(node.clone())?;
+    let config = config();
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    timeout(PATIENCE, connecting).await.map_err(|_| refused("a connection takes too long"))?
+}
+
+/// Who asks waits no longer than the policy says; that is not for the connection to do.
+fn config() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(None)
+}
+
+pub(super) fn refused(why: &'static str) -> RedisError {
+    RedisError::from((ErrorKind::Io, why))
 }
 
 fn nodelay() -> redis::io::tcp::TcpSettings {

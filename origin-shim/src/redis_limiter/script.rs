@@ -4,6 +4,7 @@ use redis::{Cmd, Value};
 use tidegate_core::Timestamp;
 use tidegate_core::rate::{Numbers, State};
 
+use super::digest::Digest;
 use super::failure::Failure;
 use super::link::Link;
 
@@ -74,6 +75,7 @@ impl Script {
     pub(super) async fn ask(
         &self,
         link: &Link,
+        digest: Digest,
         key: &str,
         numbers: &Numbers,
         take: u32,
@@ -100,9 +102,9 @@ impl Script {
             command
         };
         let by_hash: Cmd = command("EVALSHA", &self.hash);
-        let answer = match link.ask(&by_hash).await {
+        let answer = match link.ask(digest, &by_hash).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
-                link.ask(&command("EVAL", &self.text)).await
+                link.ask(digest, &command("EVAL", &self.text)).await
             }
             answer => answer,
         };
