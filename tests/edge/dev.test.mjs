@@ -15,7 +15,9 @@ test("C1: under wrangler dev a bundle is a MISS, then a HIT without the origin",
   const hit = await edge.fetch("/plugins/app.js");
   assert.equal(hop(hit, "tidegate-edge").hit, true);
   assert.equal(hit.text, miss.text);
-  assert.equal(hit.headers.get("etag"), miss.headers.get("etag"));
+  // The miss passes as the shim has coded it; what is stored is decoded, so its tag is weak.
+  const tag = (answer) => answer.headers.get("etag").replace("W/", "");
+  assert.equal(tag(hit), tag(miss));
   assert.equal(await origin.served("/plugins/app.js"), before);
 });
 

@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { createGunzip } from "node:zlib";
+import { createBrotliDecompress, createGunzip } from "node:zlib";
 
 import { OFFLINE } from "./offline.mjs";
 import { start } from "./process.mjs";
@@ -42,6 +42,9 @@ const args = (config, folder) => [
   ...["--inspector-port", "0", "--show-interactive-dev-session", "false"],
 ];
 
+/** A client that names no coding may get any (RFC 9110 §12.5.3). */
+const DECODERS = { gzip: createGunzip, br: createBrotliDecompress };
+
 /** Over a socket and not with `fetch`, which adds headers of its own and hides the body's. */
 async function exchange(server, target, { client = "192.0.2.1", headers, body, ...init } = {}) {
   const asked = http.request(new URL(target, server), {
@@ -51,8 +54,8 @@ async function exchange(server, target, { client = "192.0.2.1", headers, body, .
   });
   asked.end(body);
   const [answer] = await once(asked, "response");
-  const zipped = answer.headers["content-encoding"] === "gzip";
-  const pieces = await Array.fromAsync(zipped ? answer.pipe(createGunzip()) : answer);
+  const decoded = DECODERS[answer.headers["content-encoding"]];
+  const pieces = await Array.fromAsync(decoded ? answer.pipe(decoded()) : answer);
   return {
     status: answer.statusCode,
     headers: headersOf(answer),
