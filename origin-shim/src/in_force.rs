@@ -9,6 +9,7 @@ use tidegate_core::{Admission, LimitKey, Plan, Policy, Timestamp};
 use crate::clock;
 use crate::limiter::Limiter;
 use crate::redis_limiter::RedisLimiter;
+use crate::tallies::Tallies;
 use crate::tokens::Tokens;
 use crate::zones::Zones;
 
@@ -28,14 +29,17 @@ pub struct InForce {
     pub limiter: Limiter,
     /// The same, for all shims together.
     pub redis: Option<Arc<RedisLimiter>>,
+    /// How often each limit has said what.
+    pub tallies: Tallies,
 }
 
 impl InForce {
     /// The begin: nothing is stored or counted yet.
     pub fn new(file: Policy, tokens: Tokens, redis: Option<Arc<RedisLimiter>>) -> Self {
         let (answers, limiter) = (Zones::new(&file), Limiter::new(&file.model().limits));
+        let tallies = Tallies::new(&file.model().limits);
         let (policy, tokens) = (file.clone(), Arc::new(tokens));
-        Self { file: Arc::new(file), policy, tokens, answers, limiter, redis }
+        Self { file: Arc::new(file), policy, tokens, answers, limiter, redis, tallies }
     }
 
     /// What follows when the file is another: what is stored stays where its zone does, what
@@ -49,7 +53,8 @@ impl InForce {
     ) -> Self {
         let (answers, policy) = (self.answers.succeed(&file), file.clone());
         let limiter = self.limiter.succeed(&policy.model().limits, clock::now());
-        Self { file: Arc::new(file), policy, tokens, answers, limiter, redis }
+        let tallies = self.tallies.succeed(&policy.model().limits);
+        Self { file: Arc::new(file), policy, tokens, answers, limiter, redis, tallies }
     }
 
     /// What follows when overrides are others.
@@ -59,6 +64,7 @@ impl InForce {
             file: Arc::clone(&self.file),
             limiter: self.limiter.succeed(&policy.model().limits, now),
             redis: self.redis.clone(),
+            tallies: self.tallies.succeed(&policy.model().limits),
             policy,
             tokens: Arc::clone(&self.tokens),
             answers: self.answers.succeed(&self.file),
@@ -84,16 +90,69 @@ impl InForce {
         key: &LimitKey,
         now: Timestamp,
     ) -> Result<Admission, StoreFailed> {
-        let Some(redis) = self.redis.as_ref().filter(|_| limit.stores.origin == OriginStore::Redis)
-        else {
+        let said = self.ask(limit, key, now).await;
+        self.tallies.count(limit, &said);
+        said
+    }
+
+    async fn ask(
+        &self,
+        limit: &Limit,
+        key: &LimitKey,
+        now: Timestamp,
+    ) -> Result<Admission, StoreFailed> {
+        let Some(redis) = self.redis_of(limit) else {
             return Ok(self.limiter.admit(limit, key, now));
         };
-        match redis.admit(limit, key, now).await {
-            Err(StoreFailed) if limit.stores.on_error == OnStoreError::Local => {
-                Ok(self.limiter.admit(limit, key, now))
+        let said = redis.admit(limit, key, now).await;
+        match said {
+            Err(StoreFailed) => {
+                self.tallies.count_failure(limit);
+                if limit.stores.on_error == OnStoreError::Local {
+                    return Ok(self.limiter.admit(limit, key, now));
+                }
             }
-            said => said,
+            // So that blocks hold if Redis fails, and can be listed.
+            Ok(Admission::Deny { retry_after, .. }) if limit.refusing_blocks() => {
+                self.limiter.note_block(limit, key, now + retry_after, now);
+            }
+            Ok(_) => {}
         }
+        said
+    }
+
+    /// Forgets what the client of this name has used up under `limit`; whether anything was
+    /// known of it.
+    ///
+    /// # Errors
+    /// If it is counted in Redis, and that does not answer.
+    pub async fn unblock(&self, limit: &Limit, client: &str) -> Result<bool, StoreFailed> {
+        let Some(redis) = self.redis_of(limit) else {
+            return Ok(self.limiter.unblock(&limit.name, client));
+        };
+        // Who has no name there would stay blocked there.
+        let Some(key) = LimitKey::parse(&limit.name, client) else { return Ok(false) };
+        let was_known = redis.forget(&key).await?;
+        Ok(self.limiter.unblock(&limit.name, client) || was_known)
+    }
+
+    /// Whether `limit` refuses the client `key` at `now`, as far as the memory of this process
+    /// can tell. Counts nothing.
+    pub fn refuses(&self, limit: &Limit, key: &LimitKey, now: Timestamp) -> bool {
+        !limit.dry_run
+            && match self.redis_of(limit) {
+                Some(redis) => redis.refuses(limit, key),
+                None => self.limiter.refuses(limit, key, now),
+            }
+    }
+
+    /// Whether `limit` is counted in memory, so that counting cannot fail.
+    pub fn counts_in_memory(&self, limit: &Limit) -> bool {
+        self.redis_of(limit).is_none()
+    }
+
+    fn redis_of(&self, limit: &Limit) -> Option<&Arc<RedisLimiter>> {
+        self.redis.as_ref().filter(|_| limit.stores.origin == OriginStore::Redis)
     }
 
     /// Where the route of `plan` is fetched from.

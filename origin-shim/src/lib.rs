@@ -22,6 +22,7 @@ pub mod multipart;
 pub mod policy_file;
 pub mod redis_limiter;
 pub mod server;
+pub mod tallies;
 pub mod tokens;
 pub mod upstream;
 pub mod visitor;

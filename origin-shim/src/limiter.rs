@@ -69,6 +69,23 @@ impl Limiter {
         }
     }
 
+    /// Whether `limit` refuses the client `key` at `now`. Counts nothing; a client that is not
+    /// known is not refused yet.
+    pub fn refuses(&self, limit: &Limit, key: &LimitKey, now: Timestamp) -> bool {
+        let refuses = |clients: &Arc<Clients>| {
+            let state = clients.state(self.digester.digest(key));
+            matches!(Admission::decide(limit, state, now), Admission::Deny { .. })
+        };
+        self.clients(&limit.name).is_some_and(refuses)
+    }
+
+    /// Notes that the client `key` is blocked under `limit`, by the word of another store.
+    pub fn note_block(&self, limit: &Limit, key: &LimitKey, until: Timestamp, now: Timestamp) {
+        if let Some(clients) = self.clients(&limit.name) {
+            clients.note_block(limit, key, self.digester.digest(key), until, now);
+        }
+    }
+
     /// Who is blocked under the limit of this name, in the order of their names: the first
     /// 10,000 that were blocked. Walks through those and no others.
     pub fn blocked(&self, limit: &str, now: Timestamp) -> Vec<Block> {

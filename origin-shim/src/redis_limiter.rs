@@ -19,17 +19,18 @@ mod leases;
 mod link;
 mod script;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 pub use address::{Address, BadAddress};
 use arc_swap::ArcSwapOption;
-use breaker::Breakers;
+use breaker::{Breaker, Breakers};
 use denied::Denied;
 use digest::Digest;
-use failure::Failure;
-use leases::Leases;
+use failure::{Failure, Nonsense};
+use leases::{Leases, Permit};
 use link::Link;
 pub use script::Clock;
 use script::{Known, Script};
@@ -51,7 +52,8 @@ struct Inner {
     link: ArcSwapOption<Link>,
     breakers: Breakers,
     denied: Denied,
-    leases: Leases,
+    leases: Arc<Leases>,
+    nonsense: Nonsense,
     started: Instant,
     counts: Counts,
     /// Wakes the keeper.
@@ -100,7 +102,8 @@ impl RedisLimiter {
             link: ArcSwapOption::empty(),
             breakers: Breakers::open(address.is_cluster()),
             denied: Denied::default(),
-            leases: Leases::default(),
+            leases: Arc::default(),
+            nonsense: Nonsense::default(),
             started: Instant::now(),
             counts: Counts::default(),
             look: Notify::new(),
@@ -145,32 +148,53 @@ impl RedisLimiter {
         key: &LimitKey,
         now: Timestamp,
     ) -> Result<Admission, StoreFailed> {
-        let inner = &*self.0;
-        let digest = Digest::of(key);
-        let at = inner.started.elapsed();
-        if let Some(retry_after) = inner.denied.still(digest, at) {
+        let inner = &self.0;
+        // A limit without numbers is refused where the policy is read.
+        let numbers = Numbers::of(limit).ok_or(StoreFailed)?;
+        let (digest, at) = (Digest::of(key), inner.started.elapsed());
+        if let Some(retry_after) = inner.denied.still(digest, &numbers, at) {
             return Ok(Admission::still_denied(retry_after, now));
         }
-        let permit = match limit.lease {
-            Some(take) => match inner.leases.spend(limit, digest, at) {
-                Ok(admission) => return Ok(admission),
-                Err(permit) => permit.map(|permit| (permit, take)),
-            },
-            None => None,
+        let question = Question { digest, numbers, at, now };
+        let Some(take) = limit.lease else { return inner.decide(limit, &question).await };
+        match inner.leases.spend(limit, digest, at) {
+            Ok(admission) => Ok(admission),
+            Err(None) => inner.decide(limit, &question).await,
+            Err(Some(permit)) => {
+                // On a task of its own: what is lent is kept, also if this client leaves.
+                let (inner, limit) = (Arc::clone(inner), limit.clone());
+                let asked =
+                    tokio::spawn(
+                        async move { inner.borrow(&limit, &question, permit, take).await },
+                    );
+                asked.await.unwrap_or(Err(StoreFailed))
+            }
+        }
+    }
+
+    /// Whether the client `key` was refused under `limit`, and its time is not up.
+    pub fn refuses(&self, limit: &Limit, key: &LimitKey) -> bool {
+        let still = |numbers| {
+            self.0.denied.still(Digest::of(key), &numbers, self.0.started.elapsed()).is_some()
         };
-        let take = permit.as_ref().map_or(1, |(_, take)| take.get());
-        let known = inner.ask(limit, digest, take, now).await.map_err(|()| StoreFailed)?;
-        let admission = Admission::decide(limit, known.state, known.now);
-        if let Some((permit, take)) = permit {
-            let lease = Lease::taken(limit, take, known.state, known.now);
-            permit.keep(lease, known.now, at);
-        }
-        if let Admission::Deny { retry_after, .. } = admission
-            && inner.script.clock() == Clock::Server
-        {
-            inner.denied.remember(digest, at, retry_after);
-        }
-        Ok(admission)
+        Numbers::of(limit).is_some_and(still)
+    }
+
+    /// Forgets the client `key`, in Redis and here; whether anything was known of it. Other shims
+    /// that have refused it remember that until its time is up, unless they are told as well.
+    ///
+    /// # Errors
+    /// If Redis does not answer; then it is forgotten nowhere.
+    pub async fn forget(&self, key: &LimitKey) -> Result<bool, StoreFailed> {
+        let (inner, digest) = (&*self.0, Digest::of(key));
+        let link = inner.link.load_full().ok_or(StoreFailed)?;
+        let mut delete = redis::cmd("DEL");
+        delete.arg(digest.key(&inner.rule.prefix));
+        let answer = tokio::time::timeout(PATIENCE, link.ask(digest, &delete)).await;
+        let Ok(Ok(redis::Value::Int(deleted))) = answer else { return Err(StoreFailed) };
+        let was_denied = inner.denied.forget(digest);
+        let had_lease = inner.leases.forget(digest);
+        Ok(deleted > 0 || was_denied || had_lease)
     }
 
     /// What was done so far.
@@ -191,26 +215,62 @@ impl Drop for RedisLimiter {
     }
 }
 
+/// What Redis is asked, and when.
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    digest: Digest,
+    numbers: Numbers,
+    /// Since the start of this process.
+    at: Duration,
+    /// By the clock of this machine.
+    now: Timestamp,
+}
+
 impl Inner {
-    /// One round trip, unless Redis is known not to answer.
-    async fn ask(
+    /// Decides on one request, by one round trip.
+    async fn decide(&self, limit: &Limit, question: &Question) -> Result<Admission, StoreFailed> {
+        let known = self.ask(question, 1).await?;
+        Ok(self.conclude(limit, question, known))
+    }
+
+    /// The same, and keeps what of `take` requests is left.
+    async fn borrow(
         &self,
         limit: &Limit,
-        digest: Digest,
-        take: u32,
-        now: Timestamp,
-    ) -> Result<Known, ()> {
-        let breaker = self.breakers.of(digest);
+        question: &Question,
+        permit: Permit,
+        take: NonZeroU32,
+    ) -> Result<Admission, StoreFailed> {
+        let known = self.ask(question, take.get()).await?;
+        let lease = Lease::taken(limit, take, known.state, known.now);
+        permit.keep(lease, known.now, question.at);
+        Ok(self.conclude(limit, question, known))
+    }
+
+    fn conclude(&self, limit: &Limit, question: &Question, known: Known) -> Admission {
+        let admission = Admission::decide(limit, known.state, known.now);
+        if let Admission::Deny { retry_after, .. } = admission
+            && self.script.clock() == Clock::Server
+        {
+            let Question { digest, numbers, at, .. } = question;
+            self.denied.remember(*digest, numbers, *at, retry_after);
+        }
+        admission
+    }
+
+    /// One round trip, unless Redis is known not to answer.
+    async fn ask(&self, question: &Question, take: u32) -> Result<Known, StoreFailed> {
+        let Question { digest, numbers, now, .. } = question;
+        let breaker = self.breakers.of(*digest);
         let link = if breaker.is_open() { None } else { self.link.load_full() };
-        // A limit without numbers is refused where the policy is read.
-        let (Some(link), Some(numbers)) = (link, Numbers::of(limit)) else {
+        let Some(link) = link else {
             self.counts.without.fetch_add(1, Ordering::Relaxed);
-            return Err(());
+            return Err(StoreFailed);
         };
         self.counts.round_trips.fetch_add(1, Ordering::Relaxed);
         let key = digest.key(&self.rule.prefix);
-        let question = self.script.ask(&link, digest, &key, &numbers, take, now);
-        let answer = match tokio::time::timeout(self.rule.timeout, question).await {
+        let asked = self.script.ask(&link, *digest, &key, numbers, take, *now);
+        let answer = match tokio::time::timeout(self.rule.timeout, asked).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::TimedOut(self.rule.timeout)),
         };
@@ -224,11 +284,8 @@ impl Inner {
             }
             Err(failure) => {
                 self.counts.failed.fetch_add(1, Ordering::Relaxed);
-                if breaker.failed(failure.breaks(&link)) {
-                    self.breakers.note(failure);
-                    self.look.notify_one();
-                }
-                Err(())
+                self.note(failure, breaker, &link, &key);
+                Err(StoreFailed)
             }
         }
     }
@@ -236,6 +293,24 @@ impl Inner {
     /// Whether the keeper is to look after the server.
     fn is_to_look(&self) -> bool {
         self.breakers.any_open() || self.link.load().as_ref().is_none_or(|link| link.has_moved())
+    }
+
+    /// What a failure means for the requests to come.
+    fn note(&self, failure: Failure, breaker: &Breaker, link: &Arc<Link>, key: &str) {
+        if failure.is_of_one_key() {
+            // Nobody else is worse off, and nobody waits for it.
+            self.nonsense.complain(&failure, key);
+            return;
+        }
+        // What failed on a connection from before says nothing of the one of now. A cluster keeps
+        // those of its connections that are well.
+        let is_current = || self.link.load().as_ref().is_some_and(|now| Arc::ptr_eq(now, link));
+        if (matches!(**link, Link::Cluster(_)) || is_current())
+            && breaker.failed(failure.breaks(link))
+        {
+            self.breakers.note(failure);
+            self.look.notify_one();
+        }
     }
 
     /// How many decisions were made without Redis.

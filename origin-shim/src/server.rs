@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,6 +21,7 @@ use crate::admin::AdminListener;
 use crate::audit::Who;
 use crate::control::Control;
 use crate::gate::{Gate, Shared};
+use crate::tallies::Rehearsals;
 use crate::tokens::FetchError;
 
 /// A client must send a whole request head within this time.
@@ -83,6 +84,7 @@ impl Server {
                 () = reload_on_hangup(&mut hangup, control) => {}
                 () = control.keep_tokens_fresh(complain) => {}
                 () = control.end_overrides() => {}
+                () = tell_of_rehearsals(control) => {}
                 () = operate(admin, control) => {}
             }
             // All threads hold a receiver, so this reaches them.
@@ -190,6 +192,22 @@ async fn operate(admin: Option<AdminListener>, control: &Arc<Control>) {
         eprintln!("tidegate: the admin listener ends: {error}");
     }
     std::future::pending().await
+}
+
+/// Says what limits would refuse that are rehearsed, for ever.
+#[allow(clippy::print_stderr, reason = "whoever rehearses a limit reads the log")]
+async fn tell_of_rehearsals(control: &Control) {
+    /// A look costs a few additions for each limit that is rehearsed.
+    const EVERY: Duration = Duration::from_secs(1);
+    let (mut rehearsals, start) = (Rehearsals::default(), Instant::now());
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let in_force = control.shared().in_force();
+        let limits = &in_force.policy.model().limits;
+        for line in rehearsals.look(limits, &in_force.tallies, start.elapsed()) {
+            eprintln!("tidegate: {line}");
+        }
+    }
 }
 
 /// Reads the policy again at every SIGHUP, and says what came of it. Ends when the signal says

@@ -25,6 +25,10 @@ fn r9_a_limit_that_is_changed_at_run_time_holds_for_the_next_request() {
         reset.json()["limit"],
         json!({
             "name": "custom", "limit": "2 per 1h", "block": "1h", "algorithm": "fixed-window",
+            "counted": {
+                "allowed": 4, "refused": 2, "would_refuse": 0, "uncounted": 0, "store_failed": 0,
+                "clients": 2,
+            },
         })
     );
     assert_eq!(gate.statuses(4, 3), [200, 200, 429]);
@@ -75,6 +79,24 @@ fn r9_who_is_blocked_is_listed_and_let_in_again() {
     let unknown = run(&["limits", "unblock", "custom", "127.0.0.3"]).stderr;
     assert!(unknown.contains("= hint: write it as the list"), "{unknown}");
     assert_eq!(gate.statuses(3, 1), [200]);
+}
+
+#[test]
+fn r9_what_a_limit_has_said_is_counted_over_reloads() {
+    let gate = Gate::open("");
+    let run = |arguments: &[&str]| shim::operate(&gate.file, gate.admin, arguments).stdout;
+    assert_eq!(gate.statuses(2, 5), [200, 200, 429, 429, 429]);
+    assert!(run(&["limits"]).ends_with("2 allowed, 3 refused; 1 client in memory\n"));
+    gate.file
+        .rewrite(&gate.file.text().replace("[limits.custom]", "[limits.custom]\ndry_run = true"));
+    gate.post("/reload");
+    assert_eq!(gate.statuses(2, 2), [200, 200]);
+    let counted = gate.admin.get("/limits/custom").json()["limit"]["counted"].clone();
+    let of = |name: &str| counted[name].as_u64();
+    assert_eq!((of("allowed"), of("refused"), of("would_refuse")), (Some(2), Some(3), Some(2)));
+    let listed = run(&["limits"]);
+    assert!(listed.contains("2 per 1h, block 1h, rehearsed only\n"), "{listed}");
+    assert!(listed.contains("3 refused, 2 would be refused but for `dry_run`; "), "{listed}");
 }
 
 #[test]

@@ -97,6 +97,55 @@ fn r9_a_rehearsed_limit_refuses_nobody_and_says_nothing() {
 }
 
 #[test]
+fn r9_a_rehearsed_limit_that_would_refuse_is_a_line_in_the_log_and_no_more() {
+    let text = |dry_run: bool| {
+        format!(
+            "schema = 1\n[upstreams.base]\nservers = [\"${{BASE_SVC:-127.0.0.1:4000}}\"]\n\
+             [limits.new]\nlimit = \"2 per 1h\"\ndry_run = {dry_run}\n\
+             [[routes]]\nname = \"all\"\nmatch = \"/*\"\nupstream = \"base\"\nlimit = \"new\"\n"
+        )
+    };
+    let (policy, origin) = (PolicyFile::with_text(&text(true)), DemoOrigin::start());
+    let mut shim = Shim::serve(&policy, &origin);
+    let next = |shim: &mut Shim| loop {
+        let line = shim.next_error_line();
+        if line.contains("rehearsed") {
+            return line;
+        }
+    };
+    ask(shim.client(), 50);
+    assert!(next(&mut shim).contains("`new`, which is rehearsed, would refuse requests from now"));
+    ask(shim.client(), 50);
+    policy.rewrite(&text(false));
+    assert_eq!(shim.reload()["action"], "reload");
+    let end = next(&mut shim);
+    assert!(end.contains("would have refused 98 requests in "), "{end}");
+    assert!(end.ends_with("it is rehearsed no more"), "{end}");
+}
+
+#[test]
+fn what_one_limit_refuses_uses_up_nothing_of_the_others() {
+    let policy = PolicyFile::with_text(
+        "schema = 1\n[upstreams.base]\nservers = [\"${BASE_SVC:-127.0.0.1:4000}\"]\n\
+         [limits.all]\nlimit = \"9 per 1h\"\nkey = [\"route\"]\n\
+         [limits.each]\nlimit = \"2 per 1h\"\nkey = [\"client-ip\"]\n\
+         [[routes]]\nname = \"all\"\nmatch = \"/*\"\nupstream = \"base\"\n\
+         limit = [\"all\", \"each\"]\n",
+    );
+    let origin = DemoOrigin::start();
+    let shim = Shim::serve(&policy, &origin);
+    for last in [2, 3, 4] {
+        let statuses: Vec<u16> =
+            ask(shim.client().at_loopback(last), 10).iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [[200; 2].as_slice(), &[429; 8]].concat(), "client {last}");
+    }
+    let told = shim.client().at_loopback(5).get(LIMITED);
+    assert_eq!(told.header("x-ratelimit-remaining"), Some("1"));
+    let told = shim.client().at_loopback(6).get(LIMITED);
+    assert_eq!(told.header("ratelimit"), Some("\"all\";r=1;t=3600"), "eight of nine are used");
+}
+
+#[test]
 fn a_limit_on_misses_leaves_hits_alone() {
     let (shim, origin) = gate_with("1 per 60s", "count = \"misses\"");
     let hits = |client: Client| client.get("/api/v1/plugins");

@@ -9,7 +9,7 @@ use tidegate_tests::{
     demo_origin::DemoOrigin,
     policy_file::PolicyFile,
     redis::RedisServer,
-    shim::{Shim, refused_serve},
+    shim::{self, Shim, refused_serve},
     wire::{Client, Request, Response},
 };
 
@@ -127,6 +127,59 @@ fn without_the_url_nothing_is_served_and_the_message_says_what_to_set() {
     assert!(!refused.status.success());
     assert!(refused.stderr.contains("the variable `REDIS_URL` is not set"), "{}", refused.stderr);
     assert!(refused.stderr.contains("redis://127.0.0.1:6379"), "{}", refused.stderr);
+}
+
+#[test]
+fn r9_an_operator_sees_what_redis_does_and_lets_clients_in_again() {
+    let (mut redis, origin) = (RedisServer::start(), DemoOrigin::start());
+    let limit = "limit = \"2 per 1h\"\nblock = \"1h\"";
+    let text = policy("10s", limit).text() + "[admin]\nlisten = \"127.0.0.1:0\"\n";
+    let policy = PolicyFile::with_text(&text);
+    let [mut first, mut second] = [(); 2].map(|()| serve(&policy, &origin, &redis));
+    let [admin, other] = [first.admin(), second.admin()];
+    let run = |admin, arguments: &[&str]| shim::operate(&policy, admin, arguments).stdout;
+    let status = |shim: &Shim| shim_client(shim, 2).get(LIMITED).status;
+    assert_eq!([(); 4].map(|()| status(&first)), [200, 200, 429, 429]);
+    assert_eq!(status(&second), 429);
+    let well = run(admin, &["status"]);
+    assert!(
+        well.contains("redis        does its work; asked 3 times, 0 failed; 0 decisions"),
+        "{well}"
+    );
+
+    assert!(run(admin, &["limits", "blocked", "shared"]).starts_with("ip:127.0.0.2  until "));
+    run(admin, &["limits", "unblock", "shared", "ip:127.0.0.2"]);
+    assert_eq!(status(&first), 200);
+    assert_eq!(status(&second), 429, "it remembers for itself");
+    run(other, &["limits", "unblock", "shared", "ip:127.0.0.2"]);
+    assert_eq!([(); 3].map(|()| status(&second)), [200, 200, 429]);
+    assert_eq!([(); 2].map(|()| status(&first)), [429, 429], "and so is the state");
+
+    run(admin, &["limits", "set", "shared", "--block", "0s"]);
+    assert_eq!(status(&first), 200, "a block of nothing frees who is blocked");
+    run(admin, &["limits", "reset", "shared"]);
+    let stranger = shim_client(&first, 3);
+    assert_eq!(ask(stranger, 3).pop().unwrap().status, 429);
+    redis.kill();
+    assert_eq!(shim_client(&first, 4).get(LIMITED).status, 200);
+    assert_eq!(stranger.get(LIMITED).status, 429);
+    let down = run(admin, &["status"]);
+    assert!(down.contains("redis        does not answer for all"), "{down}");
+    let listed = run(admin, &["limits"]);
+    assert!(listed.contains("1 failures of the store"), "{listed}");
+    let refused = shim::operate(&policy, admin, &["limits", "unblock", "shared", "ip:127.0.0.3"]);
+    assert!(refused.stderr.contains("Redis does not answer, so"), "{}", refused.stderr);
+}
+
+#[test]
+fn r8_who_redis_has_blocked_stays_blocked_while_it_is_gone() {
+    let (mut redis, origin) = (RedisServer::start(), DemoOrigin::start());
+    let policy = policy("10s", "limit = \"2 per 1h\"\nblock = \"2s\"");
+    let shim = serve(&policy, &origin, &redis);
+    let statuses = |times| ask(shim.client(), times).iter().map(|a| a.status).collect::<Vec<_>>();
+    assert_eq!(statuses(3), [200, 200, 429]);
+    redis.kill();
+    assert_eq!(statuses(1), [429]);
 }
 
 /// An endpoint that nothing caches, so that each admitted request is counted.

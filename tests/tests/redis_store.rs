@@ -157,6 +157,94 @@ async fn r8_what_makes_no_sense_is_no_verdict() {
 }
 
 #[tokio::test]
+async fn r8_nonsense_under_one_key_costs_no_other_client_its_limit() {
+    let server = RedisServer::start();
+    let limiter = connect(&server.url(), Clock::Server, SECOND * 10).await;
+    let limit = limit("l", Algorithm::FixedWindow, 5, MINUTE, None);
+    ask(&limiter, &limit, 1).await.unwrap();
+    let name = server.command(&["keys", "*"]);
+    for nonsense in [["set", &name, "hello"], ["hset", &name, "x"]] {
+        server.command(&["del", &name]);
+        server.command(&[&nonsense[..], if nonsense[0] == "hset" { &["y"] } else { &[] }].concat());
+        for _ in 0..10 {
+            assert_eq!(ask(&limiter, &limit, 1).await, Err(StoreFailed), "{nonsense:?}");
+        }
+        assert!(!limiter.counted().is_open, "{nonsense:?}");
+    }
+    assert_eq!((limiter.counted().failed, limiter.counted().without), (20, 0));
+    assert!(ask(&limiter, &limit, 2).await.is_ok());
+}
+
+#[tokio::test]
+async fn r8_a_server_that_takes_writes_but_no_scripts_is_not_asked_again_and_again() {
+    let server = RedisServer::start();
+    server.command(&["acl", "setuser", "default", "-evalsha", "-eval"]);
+    let rule = Redis { url: "REDIS_URL".into(), timeout: SECOND * 10, prefix: "shop:".into() };
+    let limiter = RedisLimiter::open(&rule, &|_| Some(server.url()), Clock::Server).unwrap();
+    limiter.tried().await;
+    let limit = limit("l", Algorithm::FixedWindow, 5, MINUTE, None);
+    for _ in 0..10 {
+        assert_eq!(ask(&limiter, &limit, 1).await, Err(StoreFailed));
+    }
+    let counted = limiter.counted();
+    assert_eq!((counted.round_trips, counted.without, counted.is_open), (0, 10, true));
+    server.command(&["acl", "setuser", "default", "+evalsha", "+eval"]);
+    eventually("an answer", || (!limiter.counted().is_open).then_some(()));
+    assert!(ask(&limiter, &limit, 1).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_lent_is_kept_though_the_client_leaves() {
+    let server = RedisServer::start();
+    let limiter = connect(&server.url(), Clock::Server, SECOND * 10).await;
+    let limit = Limit {
+        lease: NonZeroU32::new(10),
+        ..limit("l", Algorithm::FixedWindow, 100, MINUTE * 60, None)
+    };
+    server.freeze();
+    let mut asked = Box::pin(ask(&limiter, &limit, 1));
+    let gone = tokio::time::timeout(Duration::from_millis(20), &mut asked).await;
+    assert!(gone.is_err(), "it waits");
+    drop(asked);
+    server.thaw();
+    // Whoever asks meanwhile asks for one; behind the answer nobody asks.
+    until(async || {
+        let before = limiter.counted().round_trips;
+        ask(&limiter, &limit, 1).await.unwrap();
+        limiter.counted().round_trips == before
+    })
+    .await;
+    let before = limiter.counted().round_trips;
+    for _ in 0..8 {
+        ask(&limiter, &limit, 1).await.unwrap();
+    }
+    assert_eq!(limiter.counted().round_trips, before, "nine were left, and one of them is spent");
+}
+
+#[tokio::test]
+async fn r9_who_is_forgotten_has_its_whole_quota_and_a_changed_limit_is_asked_anew() {
+    let server = RedisServer::start();
+    let limiter = connect(&server.url(), Clock::Server, SECOND * 10).await;
+    let two = limit("l", Algorithm::FixedWindow, 2, MINUTE * 60, Some(MINUTE * 60));
+    let denied = |said| matches!(said, Ok(Admission::Deny { .. }));
+    for _ in 0..2 {
+        for client in [1, 2] {
+            assert!(!denied(ask(&limiter, &two, client).await));
+        }
+    }
+    for _ in 0..2 {
+        assert!(denied(ask(&limiter, &two, 1).await) && denied(ask(&limiter, &two, 2).await));
+    }
+    assert!(limiter.refuses(&two, &key(&two, 1)) && !limiter.refuses(&two, &key(&two, 3)));
+    assert_eq!(limiter.forget(&key(&two, 1)).await, Ok(true));
+    assert_eq!(limiter.forget(&key(&two, 1)).await, Ok(false));
+    assert!(!limiter.refuses(&two, &key(&two, 1)));
+    assert!(!denied(ask(&limiter, &two, 1).await) && denied(ask(&limiter, &two, 2).await));
+    let freed = Limit { block: Some(Duration::ZERO), ..two.clone() };
+    assert!(!denied(ask(&limiter, &freed, 2).await), "a block of nothing frees who is blocked");
+}
+
+#[tokio::test]
 async fn r8_while_redis_is_frozen_few_wait_and_then_all_is_as_it_was() {
     let server = RedisServer::start();
     let limiter = connect(&server.url(), Clock::Server, SECOND).await;

@@ -117,7 +117,9 @@ section! {
         default hosts as "host": Vec<HostName>,
         /// Where the shim fetches from.
         optional upstream: Located<String>,
-        /// The limits that its requests must pass.
+        /// The limits that its requests must pass. In the shim, a request that one of them
+        /// refuses uses up nothing of the others that are counted in memory; elsewhere, nothing
+        /// of those that stand behind it.
         default limits as "limit": Vec<Located<String>>,
         /// What tells one answer from another: always scheme, host, path and, unless it says
         /// otherwise, the query.

@@ -116,6 +116,12 @@ impl Limit {
         }
     }
 
+    /// Whether who is refused stays so for a time that is fixed, whatever else it sends.
+    pub fn refusing_blocks(&self) -> bool {
+        self.block.is_some_and(|block| block > Duration::ZERO)
+            || (self.block.is_none() && self.algorithm == Algorithm::FixedWindow)
+    }
+
     /// The longest that a request may have to wait for its turn. Zero where nothing is spread.
     pub fn longest_wait(&self) -> Duration {
         match self.spread {

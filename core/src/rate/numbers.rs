@@ -10,7 +10,7 @@ use crate::time::millis;
 pub const EXACT: u64 = 1 << 53;
 
 /// A limit in numbers below [`EXACT`]. Times are in milliseconds, but for the pace's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Numbers {
     /// `fixed-window`, `log` or `buckets` (both are sliding windows), or `gcra`.
     pub algorithm: &'static str,

@@ -1,11 +1,12 @@
 //! `/limits`
 
+use http::StatusCode;
 use serde_json::{Value, json};
 use tidegate_core::Policy;
 use tidegate_core::policy::Overrides;
 use tidegate_core::policy::overrides::{LimitOverride, Objection, rate_text};
 use tidegate_core::policy::units::DurationText;
-use tidegate_core::rate::{Algorithm, Limit};
+use tidegate_core::rate::{Algorithm, Limit, StoreFailed};
 use tidegate_core::time::rfc3339::Rfc3339;
 
 use super::answer::{Answer, Problem};
@@ -58,10 +59,14 @@ pub(super) fn blocked(control: &Control, name: &str) -> Answer {
 }
 
 /// Forgets what a client has used up.
-pub(super) fn unblock(control: &Control, who: &Who, name: &str, client: &str) -> Answer {
+pub(super) async fn unblock(control: &Control, who: &Who, name: &str, client: &str) -> Answer {
     let in_force = control.shared().in_force();
-    known(&in_force.policy, name)?;
-    if !in_force.limiter.unblock(name, client) {
+    let limit = known(&in_force.policy, name)?;
+    let forgotten = in_force.unblock(limit, client).await.map_err(|StoreFailed| {
+        let detail = format!("Redis does not answer, so `{client}` stays as it is.");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail, "try again when it does")
+    })?;
+    if !forgotten {
         let detail = format!("Nothing is known of `{client}` under `{name}`.");
         let hint = "write it as the list of blocked clients does: `ip:192.0.2.1`, `user:ada`";
         return Err(Problem::unknown(detail, hint));
@@ -111,6 +116,7 @@ fn known<'p>(policy: &'p Policy, name: &str) -> Result<&'p Limit, Problem> {
 /// What is in force, and what the file says where that is something else.
 fn describe(control: &Control, limit: &Limit) -> Value {
     let mut described = words(limit);
+    described["counted"] = counted(control, &limit.name);
     if let Some(said) = control.said().overrides.limits.get(&limit.name) {
         described["override"] = said.to_value();
         let in_force = control.shared().in_force();
@@ -118,6 +124,21 @@ fn describe(control: &Control, limit: &Limit) -> Value {
         described["policy"] = by_file.map_or(Value::Null, words);
     }
     described
+}
+
+/// How often it has said what since the process started, and of how many clients it knows in
+/// memory.
+fn counted(control: &Control, name: &str) -> Value {
+    let in_force = control.shared().in_force();
+    let told = in_force.tallies.of(name).map(|tally| tally.told()).unwrap_or_default();
+    json!({
+        "allowed": told.allowed,
+        "refused": told.refused,
+        "would_refuse": told.would_refuse,
+        "uncounted": told.uncounted,
+        "store_failed": told.store_failed,
+        "clients": in_force.limiter.len(name),
+    })
 }
 
 /// A limit in the words of the policy.
@@ -132,6 +153,9 @@ fn words(limit: &Limit) -> Value {
     }
     if let Some(block) = limit.block {
         words["block"] = json!(DurationText(block).to_string());
+    }
+    if limit.dry_run {
+        words["dry_run"] = json!(true);
     }
     words
 }

@@ -50,7 +50,7 @@ async fn route(control: &Control, who: &Who, method: &str, path: &str, body: Str
         ("DELETE", ["limits", name]) => limits::reset(control, who, name).await,
         ("GET", ["limits", name, "blocked"]) => limits::blocked(control, name),
         ("DELETE", ["limits", name, "blocked", client]) => {
-            limits::unblock(control, who, name, client)
+            limits::unblock(control, who, name, client).await
         }
         ("GET", ["maintenance"]) => Ok(maintenance::show(control)),
         ("PUT", ["maintenance"]) => maintenance::set(control, who, body).await,

@@ -6,11 +6,13 @@ use tidegate_core::time::rfc3339::Rfc3339;
 use super::maintenance;
 use crate::clock;
 use crate::control::Control;
+use crate::redis_limiter::Counted;
 
 /// What runs, since when, and under which policy.
 pub(super) fn show(control: &Control) -> Value {
     let (start, said, now) = (control.start(), control.said(), clock::now());
     let in_force = control.shared().in_force();
+    let redis = in_force.redis.as_ref().map(|redis| redis_state(&redis.counted()));
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "tier": "origin",
@@ -21,8 +23,19 @@ pub(super) fn show(control: &Control) -> Value {
             "hash": in_force.file.hash(),
             "read": Rfc3339(said.read_at).to_string(),
         },
+        "redis": redis,
         "maintenance": maintenance::state(control),
         "overrides": said.overrides.to_value(),
         "overrides_survive_restart": control.has_state_file(),
+    })
+}
+
+/// Whether the Redis of the limits does its work, and what was done so far by it and without.
+fn redis_state(counted: &Counted) -> Value {
+    json!({
+        "asked": !counted.is_open,
+        "round_trips": counted.round_trips,
+        "failed": counted.failed,
+        "without": counted.without,
     })
 }

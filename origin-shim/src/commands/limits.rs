@@ -98,7 +98,10 @@ fn list(shim: &ShimArgument) -> Outcome {
     if limits.is_empty() {
         println!("The policy has no limits.");
     }
-    limits.iter().for_each(|limit| println!("{}", describe(limit)));
+    for limit in limits {
+        println!("{}", describe(limit));
+        println!("{:<16}  {}", "", counted(&limit["counted"]));
+    }
     Ok(())
 }
 
@@ -155,6 +158,23 @@ fn describe(limit: &Value) -> String {
     line
 }
 
+/// What it has said: `97 allowed, 3 refused; 12 clients known`.
+fn counted(counted: &Value) -> String {
+    let number = |name: &str| counted[name].as_u64().unwrap_or_default();
+    let mut line = format!("{} allowed, {} refused", number("allowed"), number("refused"));
+    for (name, words) in [
+        ("would_refuse", "would be refused but for `dry_run`"),
+        ("uncounted", "uncounted for want of the store"),
+        ("store_failed", "failures of the store"),
+    ] {
+        if number(name) > 0 {
+            line += &format!(", {} {words}", number(name));
+        }
+    }
+    let clients = number("clients");
+    line + &format!("; {clients} {} in memory", if clients == 1 { "client" } else { "clients" })
+}
+
 fn words(limit: &Value) -> String {
     let text = |name: &str| limit[name].as_str();
     let mut words = text("limit").unwrap_or_default().to_owned();
@@ -163,6 +183,9 @@ fn words(limit: &Value) -> String {
     }
     if let Some(block) = text("block") {
         words += &format!(", block {block}");
+    }
+    if limit["dry_run"] == Value::Bool(true) {
+        words += ", rehearsed only";
     }
     words
 }

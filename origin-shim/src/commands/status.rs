@@ -27,6 +27,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     println!("policy       {}, hash {}", text(&policy["file"]), text(&policy["hash"]));
     println!("read         {}", text(&policy["read"]));
     println!("maintenance  {}", maintenance::describe(&status["maintenance"]));
+    if status["redis"].is_object() {
+        println!("redis        {}", redis(&status["redis"]));
+    }
     let limits = status["overrides"]["limits"].as_object();
     for (name, said) in limits.into_iter().flatten() {
         println!("override     limit {name}: {said}");
@@ -37,4 +40,15 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         println!("             a restart forgets overrides: `[admin]` names no `state` file");
     }
     Ok(())
+}
+
+/// Whether Redis does its work, and what was done so far.
+fn redis(redis: &Value) -> String {
+    let number = |name: &str| redis[name].as_u64().unwrap_or_default();
+    let state = match redis["asked"] == Value::Bool(true) {
+        true => "does its work",
+        false => "does not answer for all, so limits go by their `on_store_error`",
+    };
+    let (asked, failed, without) = (number("round_trips"), number("failed"), number("without"));
+    format!("{state}; asked {asked} times, {failed} failed; {without} decisions without asking")
 }

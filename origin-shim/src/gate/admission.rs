@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hyper::Response;
 use tidegate_core::headers::rate_limit::Quota;
 use tidegate_core::http_types::Edits;
-use tidegate_core::rate::{Counted, Verdict};
+use tidegate_core::rate::{Counted, Limit, Verdict};
 use tidegate_core::{ClientFacts, LimitKey, respond};
 
 use super::{Gate, Passage};
@@ -26,13 +26,10 @@ impl Gate {
     /// Asks the limits of the route that count such requests, and waits for the request's turn
     /// where it has one.
     pub(super) async fn admit<'p>(&self, passage: &Passage<'p>, counted: Counted) -> Verdict<'p> {
+        let in_force = passage.in_force;
         let mut verdict = Verdict::default();
-        let (visitor, fields) = (passage.visitor, &passage.parts.headers);
-        for limit in passage.plan.limits().filter(|limit| limit.count == counted) {
-            let route = passage.plan.route.map(|route| &*route.name);
-            let client = ClientFacts { route, ..visitor.facts() };
-            let key = LimitKey::of(limit, &client, fields);
-            let said = passage.in_force.count(limit, &key, passage.now).await;
+        for limit in in_order(passage, counted) {
+            let said = in_force.count(limit, &key(passage, limit), passage.now).await;
             if !verdict.add(limit, said) {
                 break;
             }
@@ -40,10 +37,43 @@ impl Gate {
         if verdict.wait().is_zero() {
             return verdict;
         }
-        let Some(_place) = self.shared.waiting.enter() else { return verdict.without_waiting() };
+        let Some(_place) = self.shared.waiting.enter() else {
+            if let Some((limit, _)) = verdict.tightest() {
+                in_force.tallies.count_refused_after_all(limit);
+            }
+            return verdict.without_waiting();
+        };
         tokio::time::sleep(verdict.wait()).await;
         verdict
     }
+}
+
+/// The limits that count such requests, in the order in which they are asked, so that what one
+/// refuses uses up little of the others: first the one that is known to refuse, then those
+/// elsewhere, whose word nobody can foresee, and those in memory last.
+fn in_order<'a, 'p>(
+    passage: &'a Passage<'p>,
+    counted: Counted,
+) -> impl Iterator<Item = &'p Limit> + use<'a, 'p> {
+    let limits = move || passage.plan.limits().filter(move |limit| limit.count == counted);
+    let in_force = passage.in_force;
+    let refuses = |limit: &&Limit| in_force.refuses(limit, &key(passage, limit), passage.now);
+    // One by itself is asked in any case.
+    let several = limits().nth(1).is_some();
+    let refusing = several.then(|| limits().find(refuses)).flatten();
+    let rest = move |in_memory| {
+        limits().filter(move |limit| {
+            in_force.counts_in_memory(limit) == in_memory
+                && refusing.is_none_or(|refusing| !std::ptr::eq(refusing, *limit))
+        })
+    };
+    refusing.into_iter().chain(rest(false)).chain(rest(true))
+}
+
+fn key(passage: &Passage<'_>, limit: &Limit) -> LimitKey {
+    let route = passage.plan.route.map(|route| &*route.name);
+    let client = ClientFacts { route, ..passage.visitor.facts() };
+    LimitKey::of(limit, &client, &passage.parts.headers)
 }
 
 /// Tells the client what `verdict` leaves it, unless the answer tells of less already.

@@ -88,6 +88,20 @@ impl Clients {
         admission
     }
 
+    /// Notes a block that another store has begun, if it is new and there is room.
+    pub(super) fn note_block(
+        &self,
+        limit: &Limit,
+        key: &LimitKey,
+        digest: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) {
+        if lock(self.shard(digest)).block(limit, digest, until, now) {
+            self.names.add(digest, Block { client: key.to_string(), until }, now);
+        }
+    }
+
     /// Who is blocked at `now`, by name.
     pub(super) fn blocked(&self, now: Timestamp) -> Vec<Block> {
         let mut blocked = Vec::new();
@@ -103,7 +117,7 @@ impl Clients {
         blocked
     }
 
-    #[cfg(test)]
+    /// What is known of a client.
     pub(super) fn state(&self, digest: Digest) -> Option<State> {
         lock(self.shard(digest)).state(digest)
     }

@@ -64,6 +64,25 @@ impl Shard {
         Some(Decided { admission, blocks })
     }
 
+    /// Blocks a client until then, unless it is blocked already or there is no room for it.
+    /// Whether it was that.
+    pub(super) fn block(
+        &mut self,
+        limit: &Limit,
+        digest: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        let found = self.table.find(digest);
+        let state = found.and_then(|at| self.state_at(at));
+        if matches!(state, Some(State::Blocked { until }) if until > now) {
+            return false;
+        }
+        let Some(at) = found.or_else(|| self.add(limit, digest, now)) else { return false };
+        self.put(at, &State::Blocked { until });
+        true
+    }
+
     /// The clients that `limit` would refuse now, or the others, with their states.
     pub(super) fn clients(
         &self,

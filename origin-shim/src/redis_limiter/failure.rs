@@ -1,6 +1,7 @@
 //! What can go wrong with Redis.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::RedisError;
@@ -20,7 +21,33 @@ pub(super) enum Failure {
     Part(usize, usize),
 }
 
+/// Complains of keys that hold what is no state, once: whoever writes to them had better stop, and
+/// would not by being told for each request.
+#[derive(Debug, Default)]
+pub(super) struct Nonsense(AtomicBool);
+
+impl Nonsense {
+    #[allow(clippy::print_stderr, reason = "whoever runs this should know")]
+    pub(super) fn complain(&self, failure: &Failure, key: &str) {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            eprintln!(
+                "tidegate: Redis {failure} for the key `{key}`: something else writes to it; until \
+                 it is gone, its client goes by `on_store_error`, and so do others like it"
+            );
+        }
+    }
+}
+
 impl Failure {
+    /// Whether it is the content of one key alone that is wrong.
+    pub(super) fn is_of_one_key(&self) -> bool {
+        match self {
+            Self::Nonsense => true,
+            Self::Refused(error) => error.code() == Some("WRONGTYPE"),
+            Self::TimedOut(_) | Self::Part(..) => false,
+        }
+    }
+
     /// Whether `link` is no use behind this. Of a cluster only a part is.
     pub(super) fn breaks(&self, link: &Link) -> bool {
         match (self, link) {

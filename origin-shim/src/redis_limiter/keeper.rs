@@ -3,11 +3,14 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use redis::Value;
+use tidegate_core::Timestamp;
+use tidegate_core::rate::{Limit, Numbers};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -41,7 +44,7 @@ pub(super) fn start(inner: Arc<Inner>) -> io::Result<()> {
 }
 
 struct Keeper<'i> {
-    inner: &'i Inner,
+    inner: &'i Arc<Inner>,
     probes: Vec<Digest>,
     outage: Option<Outage>,
     warned_of: Option<String>,
@@ -55,7 +58,7 @@ struct Outage {
 }
 
 impl<'i> Keeper<'i> {
-    fn new(inner: &'i Inner) -> Self {
+    fn new(inner: &'i Arc<Inner>) -> Self {
         let probes = match inner.address.is_cluster() {
             true => probes(),
             false => vec![Digest::from_number(0)],
@@ -98,9 +101,8 @@ impl<'i> Keeper<'i> {
         inner.link.store(Some(Arc::clone(&link)));
         let mut looks = JoinSet::new();
         for at in inner.breakers.which_open() {
-            let (link, digest) = (Arc::clone(&link), self.probes[at]);
-            let key = digest.key(&inner.rule.prefix);
-            looks.spawn(async move { (at, probe(&link, digest, &key).await) });
+            let (inner, link, digest) = (Arc::clone(inner), Arc::clone(&link), self.probes[at]);
+            looks.spawn(async move { (at, probe(&inner, &link, digest).await) });
         }
         let mut failures = Vec::new();
         while let Some(look) = looks.join_next().await {
@@ -162,13 +164,15 @@ impl<'i> Keeper<'i> {
     }
 }
 
-/// Whether Redis does what a decision needs: it writes.
-async fn probe(link: &Link, digest: Digest, key: &str) -> Result<(), Failure> {
-    let mut write = redis::cmd("SET");
-    // It looks like a block that is over, and is gone at once.
-    write.arg(key).arg(&b"\x02\0\0\0\0\0\0\0\0"[..]).arg("PX").arg(1);
-    match timeout(PATIENCE, link.ask(digest, &write)).await {
-        Ok(answer) => Ok(answer.map(drop)?),
+/// Whether Redis does what a decision needs, by one of a client that nobody is and whose state is
+/// gone at once.
+async fn probe(inner: &Inner, link: &Link, digest: Digest) -> Result<(), Failure> {
+    let limit = Limit::new("", NonZeroU32::MIN, Duration::from_millis(1));
+    let numbers = Numbers::of(&limit).ok_or(Failure::Nonsense)?;
+    let key = digest.key(&inner.rule.prefix);
+    let asked = inner.script.ask(link, digest, &key, &numbers, 1, Timestamp::EPOCH);
+    match timeout(PATIENCE, asked).await {
+        Ok(answer) => answer.map(drop),
         Err(_) => Err(Failure::TimedOut(PATIENCE)),
     }
 }

@@ -1,7 +1,7 @@
 //! Leases of this process: requests that were taken from Redis ahead of time, by client.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidegate_core::Timestamp;
@@ -29,8 +29,9 @@ enum Held {
 }
 
 /// Leave to ask for a client's lease, given back when it is dropped.
-pub(super) struct Permit<'l> {
-    leases: &'l Leases,
+#[derive(Debug)]
+pub(super) struct Permit {
+    leases: Arc<Leases>,
     digest: Digest,
     window: Duration,
     kept: bool,
@@ -40,11 +41,11 @@ impl Leases {
     /// Spends one request of the client's lease at `at`; or leave to ask for one, if nobody else
     /// has that and there is room.
     pub(super) fn spend(
-        &self,
+        self: &Arc<Self>,
         limit: &Limit,
         digest: Digest,
         at: Duration,
-    ) -> Result<Admission, Option<Permit<'_>>> {
+    ) -> Result<Admission, Option<Permit>> {
         let mut shard = self.shard(digest);
         match shard.get_mut(&digest) {
             Some(Held::Asked) => return Err(None),
@@ -64,7 +65,15 @@ impl Leases {
             }
         }
         shard.insert(digest, Held::Asked);
-        Err(Some(Permit { leases: self, digest, window: limit.window, kept: false }))
+        Err(Some(Permit { leases: Arc::clone(self), digest, window: limit.window, kept: false }))
+    }
+
+    /// Forgets what is left of the client's lease; whether there was one.
+    pub(super) fn forget(&self, digest: Digest) -> bool {
+        let mut shard = self.shard(digest);
+        let is_lent = matches!(shard.get(&digest), Some(Held::Lent { .. }));
+        // Who asks at this moment keeps its leave to.
+        is_lent && shard.remove(&digest).is_some()
     }
 
     fn shard(&self, digest: Digest) -> MutexGuard<'_, Shard> {
@@ -83,7 +92,7 @@ impl Held {
     }
 }
 
-impl Permit<'_> {
+impl Permit {
     /// Keeps what was lent, if anything was, when it was asked for at `at`.
     pub(super) fn keep(mut self, lease: Option<Lease>, then: Timestamp, at: Duration) {
         if let Some(lease) = lease {
@@ -94,7 +103,7 @@ impl Permit<'_> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
         if !self.kept {
             self.leases.shard(self.digest).remove(&self.digest);
@@ -113,7 +122,7 @@ mod tests {
     fn a_client_has_one_lease_at_most_and_its_window_ends_it() {
         let ten = NonZeroU32::new(10).unwrap();
         let limit = Limit { lease: Some(ten), ..Limit::new("l", ten, WINDOW) };
-        let (leases, client) = (Leases::default(), Digest::from_number(1));
+        let (leases, client) = (Arc::new(Leases::default()), Digest::from_number(1));
         let then = Timestamp::from_secs(1_795_000_000);
         let permit = leases.spend(&limit, client, Duration::ZERO).unwrap_err().unwrap();
         let other = leases.spend(&limit, client, Duration::ZERO);
@@ -129,7 +138,7 @@ mod tests {
     fn leave_to_ask_comes_back_when_it_is_given_up() {
         let ten = NonZeroU32::new(10).unwrap();
         let limit = Limit::new("l", ten, WINDOW);
-        let (leases, client) = (Leases::default(), Digest::from_number(1));
+        let (leases, client) = (Arc::new(Leases::default()), Digest::from_number(1));
         for _ in 0..2 {
             let permit = leases.spend(&limit, client, Duration::ZERO).unwrap_err();
             drop(permit.expect("leave to ask"));
