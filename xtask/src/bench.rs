@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use anyhow::Result;
 
 use crate::run;
+use crate::system;
+use crate::tools;
 use crate::workspace::Workspace;
 
 /// What to measure.
@@ -15,7 +17,7 @@ pub(crate) enum Bench {
     /// The core's decisions, against their budgets and beside a peer
     #[command(disable_help_flag = true)]
     Core(Options),
-    /// Limits counted in memory: decisions and bytes a client, beside a peer
+    /// Limits counted in memory and in Redis: decisions, bytes a client, round trips, beside peers
     #[command(disable_help_flag = true)]
     Limits(Options),
 }
@@ -37,5 +39,9 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
     let mut command = run::cargo(workspace);
     command.args(["run", "--release", "--package", "tidegate-bench", "--bin", bin, "--"]);
     command.args(options);
+    if let Bench::Limits(_) = bench {
+        system::require(&system::REDIS)?;
+        command.env("TIDEGATE_NODE", tools::peers(workspace)?);
+    }
     run::visibly(command)
 }

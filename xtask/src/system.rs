@@ -55,7 +55,7 @@ pub(crate) const VARNISH: Component = Component {
 
 /// What limits can be counted in.
 pub(crate) const REDIS: Component = Component {
-    what: "Redis, in which the tests count limits",
+    what: "Redis, in which tests and benches count limits",
     present: || {
         let version = |program| run::answer(program, &["--version"]).is_some();
         version("redis-server") && version("redis-cli")

@@ -52,6 +52,11 @@ pub(crate) fn node(workspace: &Workspace) -> Result<PathBuf> {
     Ok(npm::prepare(workspace)?.node().to_path_buf())
 }
 
+/// Installs the npm packages that benches measure beside Tidegate; the Node that runs them.
+pub(crate) fn peers(workspace: &Workspace) -> Result<PathBuf> {
+    npm::peers(workspace)
+}
+
 /// Installs the checker of licences and sources, which only the tests need.
 pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
     let tool = CargoTool {

@@ -1,5 +1,6 @@
-//! What a limit costs that is counted in memory: decisions a second on one core, and bytes a
-//! client, beside bare `governor` on the same clients in the same run.
+//! What a limit costs. Counted in memory: decisions a second on one core, and bytes a client,
+//! beside bare `governor` on the same clients in the same run. Counted in Redis: decisions a
+//! second and round trips, beside `rate-limiter-flexible` on the same server in the same run.
 //!
 //! `cargo xtask bench limits` builds this with optimisation and runs it.
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
@@ -8,7 +9,9 @@
 mod budgets;
 mod local;
 mod peer;
+mod redis_server;
 mod report;
+mod shared;
 mod world;
 
 use std::process::ExitCode;
@@ -27,7 +30,7 @@ static ALLOCATOR: Counting = Counting;
 /// So many clients are known when a decision is made.
 const KNOWN: [u32; 3] = [1, 1_000, 1_000_000];
 
-/// Measures limits that are counted in memory.
+/// Measures limits that are counted in memory, and in Redis.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench limits")]
 struct Arguments {
@@ -63,7 +66,11 @@ fn main() -> ExitCode {
             }));
         }
     }
-    let report = Report { in_memory: rows };
+    let effort = match arguments.quick {
+        true => shared::Effort { rounds: 1, round: Duration::from_millis(100) },
+        false => shared::Effort { rounds: 7, round: Duration::from_millis(800) },
+    };
+    let report = Report { in_memory: rows, shared: shared::measure(wanted, effort) };
     let verdicts = match arguments.only {
         Some(_) => Vec::new(),
         None => budgets::judge(&report),

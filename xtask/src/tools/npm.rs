@@ -1,5 +1,5 @@
 //! Tools from npm: wrangler with its workerd, a Node for them, esbuild, binaryen,
-//! and the public HTTP cache tests.
+//! and the public HTTP cache tests; and apart from them what benches measure beside.
 //!
 //! `package.json` takes Node from the platform packages behind the npm package
 //! `node`, which would otherwise fetch the same thing from an install script,
@@ -34,27 +34,36 @@ pub(super) struct NodeModules {
 
 /// Runs `npm ci`, unless the packages are those of the lock file already.
 pub(super) fn prepare(workspace: &Workspace) -> Result<NodeModules> {
+    let what =
+        "Installing wrangler, its Node, esbuild, binaryen and the HTTP cache tests: `npm ci`";
+    let fingerprint = install(workspace, workspace.root(), what)?;
     let folder = workspace.path("node_modules");
-    let fingerprint = fingerprint(&workspace.path("package-lock.json"))?;
-    // `npm ci` empties the folder first, so a stamp inside cannot outlive
-    // what it vouches for.
-    let stamp = folder.join(".tidegate-lock");
-    if fs::read_to_string(&stamp).ok().as_ref() != Some(&fingerprint) {
-        report::step(
-            "Installing wrangler, its Node, esbuild, binaryen and the HTTP cache tests: `npm ci`",
-            || {
-                run::in_the_background(
-                    npm_ci(workspace),
-                    &workspace.target().join("tools/npm.log"),
-                )?;
-                fs::write(&stamp, &fingerprint)
-                    .with_context(|| format!("could not write {}", stamp.display()))
-            },
-        )?;
-    }
     let bin = folder.join(".bin");
     let node = suitable_node(&bin)?;
     Ok(NodeModules { folder, bin, node, fingerprint })
+}
+
+/// The same for what benches measure beside Tidegate, which nothing else needs.
+pub(super) fn peers(workspace: &Workspace) -> Result<PathBuf> {
+    let what = "Installing what is measured beside Tidegate: `npm ci` in bench/peers";
+    install(workspace, &workspace.path("bench/peers"), what)?;
+    Ok(prepare(workspace)?.node)
+}
+
+/// Installs the packages of the lock file in `home`; its fingerprint.
+fn install(workspace: &Workspace, home: &Path, what: &str) -> Result<String> {
+    let fingerprint = fingerprint(&home.join("package-lock.json"))?;
+    // `npm ci` empties the folder first, so a stamp inside cannot outlive
+    // what it vouches for.
+    let stamp = home.join("node_modules/.tidegate-lock");
+    if fs::read_to_string(&stamp).ok().as_ref() != Some(&fingerprint) {
+        report::step(what, || {
+            run::in_the_background(npm_ci(home), &workspace.target().join("tools/npm.log"))?;
+            fs::write(&stamp, &fingerprint)
+                .with_context(|| format!("could not write {}", stamp.display()))
+        })?;
+    }
+    Ok(fingerprint)
 }
 
 impl NodeModules {
@@ -84,12 +93,12 @@ impl NodeModules {
     }
 }
 
-fn npm_ci(workspace: &Workspace) -> Command {
+fn npm_ci(home: &Path) -> Command {
     let mut npm = Command::new("npm");
     // npm would warn that the system's Node is too old for wrangler, which is
     // why these packages bring another one.
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-    npm.current_dir(workspace.root());
+    npm.current_dir(home);
     npm
 }
 
