@@ -1,5 +1,6 @@
 //! The store `local`: the key of a client is made, its state found, decided on and kept.
 
+use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tidegate_bench::measure::Work;
 use tidegate_core::rate::{Algorithm, Limit, LimitKey};
 use tidegate_core::{Admission, ClientFacts, Timestamp};
 use tidegate_origin::limiter::Limiter;
+use tidegate_origin::tallies::Tallies;
 
 use crate::world::{Arrivals, Make, Measured, time_of};
 
@@ -21,6 +23,7 @@ pub(crate) fn is_judged(name: &str) -> bool {
     name.starts_with(NAME) && !name.ends_with(UNKNOWN)
 }
 
+const TALLY: &str = "tally: what a limit has said";
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Every algorithm, for clients that may proceed and for those that may not.
@@ -47,7 +50,19 @@ pub(crate) fn all(known: u32) -> Vec<Make> {
     let full = Limit { clients, ..limit(FixedWindow, quota, DAY * 365) };
     let name = format!("{NAME}: {UNKNOWN}");
     all.push((name.clone(), Box::new(move || flood(name, full, known))));
+    if known == 1 {
+        all.push((TALLY.into(), Box::new(tally)));
+    }
     all
+}
+
+/// What counting adds to each decision in the shim.
+fn tally() -> Measured {
+    let limit = limit(Algorithm::FixedWindow, 1, DAY);
+    let (tallies, held) = allocations::held(|| Tallies::new(std::slice::from_ref(&limit)));
+    let said = Ok(Admission::decide(&limit, None, Timestamp::EPOCH));
+    let work = Work::new(TALLY, move |_| tallies.count(&limit, black_box(&said)));
+    Measured { work, held }
 }
 
 fn make(name: String, limit: Limit, known: u32) -> Box<dyn FnOnce() -> Measured> {

@@ -155,6 +155,26 @@ fn r9_who_is_blocked_can_be_listed_and_unblocked() {
 }
 
 #[test]
+fn r8_a_block_by_the_word_of_another_store_holds_and_is_listed_and_pushes_nobody_out() {
+    let limit = blocking(2, 3);
+    let limiter = limiter(&limit);
+    let (until, later) = (NOW + MINUTE, NOW + MINUTE * 9);
+    ask(&limiter, &limit, 1, NOW);
+    for end in [until, later] {
+        limiter.note_block(&limit, &key(&limit, 1), end, NOW);
+    }
+    assert!(!ask(&limiter, &limit, 1, NOW) && limiter.refuses(&limit, &key(&limit, 1), NOW));
+    assert_eq!(limiter.blocked("l", NOW), [Block { client: "ip:0.0.0.1".into(), until }]);
+    for client in 2..9 {
+        limiter.note_block(&limit, &key(&limit, client), until, NOW);
+    }
+    assert_eq!((limiter.len("l"), limiter.blocked("l", NOW).len()), (3, 3));
+    assert!((1..4).all(|client| !ask(&limiter, &limit, client, NOW)));
+    assert!(!limiter.refuses(&limit, &key(&limit, 9), NOW), "it is not known");
+    assert!(ask(&limiter, &limit, 1, until));
+}
+
+#[test]
 fn the_names_of_the_blocked_are_bounded_and_make_room() {
     let limit = blocking(1, 40_000);
     let limiter = limiter(&limit);
