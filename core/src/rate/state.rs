@@ -52,8 +52,25 @@ const PACED_V1: u8 = 5;
 impl State {
     /// The bytes to store: a tag, then big-endian numbers.
     pub fn encode(&self) -> Encoded {
-        let mut encoded = Encoded { bytes: [0; ENCODED_MAX], len: 0 };
-        let mut put = |bytes: &[u8]| encoded.put(bytes);
+        let mut bytes = [0; ENCODED_MAX];
+        let len = self.encode_to(&mut bytes).unwrap_or_default();
+        Encoded { bytes, len }
+    }
+
+    /// Writes the same bytes to the begin of `place`, and says how many; `None` if there are
+    /// more, and then nothing is said of what stands there.
+    pub fn encode_to(&self, place: &mut [u8]) -> Option<usize> {
+        let mut left = place;
+        let room = left.len();
+        let mut fits = true;
+        let mut put =
+            |bytes: &[u8]| match core::mem::take(&mut left).split_at_mut_checked(bytes.len()) {
+                Some((begin, rest)) => {
+                    begin.copy_from_slice(bytes);
+                    left = rest;
+                }
+                None => fits = false,
+            };
         match self {
             Self::Counting { since, used } => {
                 put(&[COUNTING_V1]);
@@ -77,7 +94,7 @@ impl State {
                 put(&until.to_be_bytes());
             }
         }
-        encoded
+        fits.then_some(room - left.len())
     }
 
     /// Reads stored bytes. `None` for what no known version wrote: a store's nonsense is
@@ -144,15 +161,6 @@ impl Encoded {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
-
-    /// Appends; what a state has fits by the length of the longest.
-    fn put(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        if let Some(place) = self.bytes.get_mut(self.len..end) {
-            place.copy_from_slice(bytes);
-            self.len = end;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -167,6 +175,10 @@ mod tests {
         for state in [counting, blocked, paced] {
             assert_eq!(State::decode(state.encode().as_bytes()), Some(state));
         }
+        let mut place = [9; 20];
+        assert_eq!(counting.encode_to(&mut place), Some(13));
+        assert_eq!((&place[..13], &place[13..]), (counting.encode().as_bytes(), &[9; 7][..]));
+        assert_eq!(counting.encode_to(&mut place[..12]), None);
         for bytes in [&[][..], &[1; 5], &[9; 13], &[2; 13], &[1; 14], &[5; 8]] {
             assert_eq!(State::decode(bytes), None, "{bytes:?}");
         }

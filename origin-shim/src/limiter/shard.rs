@@ -120,7 +120,7 @@ impl Shard {
 
     fn put(&mut self, at: At, state: &State) {
         self.decisions = self.decisions.wrapping_add(1);
-        self.table.put(at, state.encode().as_bytes(), self.decisions);
+        self.table.put(at, state, self.decisions);
     }
 
     /// A slot for a new client, if there is room or can be made.

@@ -5,6 +5,9 @@
 //! one memory access, or a few in a row. The table grows by a sixteenth, in one walk from end
 //! to end, so that it takes hardly more than the bytes it wants for each client.
 
+use tidegate_core::Timestamp;
+use tidegate_core::rate::State;
+
 use super::digest::Digest;
 
 /// Slots of one width, each with a digest, when it was used last, and an encoded state.
@@ -112,12 +115,12 @@ impl Table {
         &self.slot(at)[STATE..]
     }
 
-    /// Puts an encoded state into a slot. One that is too long is none of this table's, and
-    /// what was there stays.
-    pub(super) fn put(&mut self, at: At, state: &[u8], used: u32) {
+    /// Puts a state into a slot, encoded there: a copy more would cost as much as the verdict.
+    /// One that is too long is of none of this table's limits, and leaves nothing known.
+    pub(super) fn put(&mut self, at: At, state: &State, used: u32) {
         let (head, place) = self.slot_mut(at).split_at_mut(STATE);
-        if let Some(place) = place.get_mut(..state.len()) {
-            place.copy_from_slice(state);
+        if state.encode_to(place).is_none() {
+            let _ = State::Blocked { until: Timestamp::EPOCH }.encode_to(place);
         }
         head[USED..].copy_from_slice(&used.to_le_bytes());
     }
@@ -208,6 +211,20 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashMap;
 
+    fn state(name: u8) -> State {
+        State::Paced { until: name.into() }
+    }
+
+    #[test]
+    fn a_state_that_is_too_long_leaves_nothing_known() {
+        let mut table = Table::new(9);
+        let at = table.insert(Digest::from_bytes([1; Digest::LEN]));
+        table.put(at, &State::Counting { since: Timestamp::EPOCH, used: 1 }, 1);
+        assert!(!table.is_free(at));
+        let nothing = State::Blocked { until: Timestamp::EPOCH };
+        assert_eq!(State::decode_first(table.state(at)), Some(nothing));
+    }
+
     proptest! {
         // Few digests, and of those some with the same begin.
         #[test]
@@ -229,7 +246,7 @@ mod tests {
                     }
                     (found, true) => {
                         let at = found.unwrap_or_else(|| table.insert(digest));
-                        table.put(at, &[name.max(1); 9], number as u32);
+                        table.put(at, &state(name), number as u32);
                         held.insert(name, number as u32);
                     }
                     (None, false) => prop_assert!(!held.contains_key(&name)),
@@ -244,7 +261,7 @@ mod tests {
                     let [.., name] = *digest.as_bytes();
                     prop_assert_eq!(table.digest(at), digest);
                     prop_assert_eq!(Some(&table.used(at)), held.get(&name));
-                    prop_assert_eq!(&table.state(at)[..9], &[name.max(1); 9]);
+                    prop_assert_eq!(State::decode_first(table.state(at)), Some(state(name)));
                 }
             }
         }
