@@ -174,7 +174,7 @@ fn r9_an_operator_sees_what_redis_does_and_lets_clients_in_again() {
 #[test]
 fn r8_who_redis_has_blocked_stays_blocked_while_it_is_gone() {
     let (mut redis, origin) = (RedisServer::start(), DemoOrigin::start());
-    let policy = policy("10s", "limit = \"2 per 1h\"\nblock = \"2s\"");
+    let policy = policy("10s", "limit = \"2 per 1h\"\nblock = \"1h\"");
     let shim = serve(&policy, &origin, &redis);
     let statuses = |times| ask(shim.client(), times).iter().map(|a| a.status).collect::<Vec<_>>();
     assert_eq!(statuses(3), [200, 200, 429]);
