@@ -21,7 +21,7 @@ use tidegate_origin::policy_file;
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
 /// Which policy to read.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct PolicyArgument {
     /// The policy file
     #[arg(long, value_name = "FILE", default_value = "tidegate.toml", env = "TIDEGATE_POLICY")]
@@ -29,6 +29,10 @@ pub(crate) struct PolicyArgument {
 }
 
 impl PolicyArgument {
+    const fn of(policy: PathBuf) -> Self {
+        Self { policy }
+    }
+
     fn read(&self) -> Result<Reading, Box<dyn Error>> {
         Ok(policy_file::read(&self.policy)?)
     }

@@ -5,7 +5,7 @@ use tidegate_tests::{
     cache_status::CacheStatus,
     demo_origin::DemoOrigin,
     policy_file::PolicyFile,
-    shim::{Shim, explain},
+    shim::{Shim, check_with, explain},
     wire::Request,
 };
 
@@ -97,6 +97,17 @@ fn nonsense_is_refused() {
         assert!(!refused.status.success(), "{arguments:?}: {}", refused.stdout);
         assert!(!refused.stderr.is_empty(), "{arguments:?} without a word");
     }
+}
+
+#[test]
+fn the_method_may_stand_before_the_url_and_the_file_behind_check() {
+    let policy = PolicyFile::of_the_repository();
+    let [said, curled] = [&["PUT", "/api/v1/x"][..], &["-X", "PUT", "/api/v1/x"]]
+        .map(|arguments| explain(&policy, arguments).stdout);
+    assert!(said.starts_with("PUT ") && said == curled, "{said}{curled}");
+
+    let checked = check_with(&policy, &["policies/no-such-policy.toml"]);
+    assert!(checked.stderr.contains("policies/no-such-policy.toml: "), "{}", checked.stderr);
 }
 
 /// Asks a shim that has not seen anything what `explain` was asked before.

@@ -1,5 +1,7 @@
 //! `tidegate check`
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{Outcome, PolicyArgument};
@@ -8,27 +10,31 @@ use super::{Outcome, PolicyArgument};
 pub(crate) struct Arguments {
     #[command(flatten)]
     policy: PolicyArgument,
+    /// The policy file, in place of --policy
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Let warnings fail the check
     #[arg(long)]
     deny_warnings: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let reading = arguments.policy.read()?;
-    let warnings = arguments.policy.warnings(&reading);
+    let policy =
+        arguments.file.clone().map_or_else(|| arguments.policy.clone(), PolicyArgument::of);
+    let reading = policy.read()?;
+    let warnings = policy.warnings(&reading);
     if arguments.deny_warnings && !warnings.is_empty() {
         return Err(warnings.trim_end().into());
     }
     eprint!("{warnings}");
-    let policy = reading.policy;
-    let model = policy.model();
+    let model = reading.policy.model();
     println!(
         "{}: good ({}, {}, {}; hash {})",
-        arguments.policy.policy.display(),
+        policy.file(),
         counted(model.routes.len(), "route"),
         counted(model.limits.len(), "limit"),
         counted(model.upstreams.len(), "upstream"),
-        policy.hash()
+        reading.policy.hash()
     );
     Ok(())
 }

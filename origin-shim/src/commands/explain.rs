@@ -18,15 +18,16 @@ use tidegate_origin::visitor::Visitor;
 use super::{Outcome, PolicyArgument};
 
 #[derive(Args)]
+#[command(allow_missing_positional = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     policy: PolicyArgument,
     /// One tier alone; both without it
     #[arg(long, value_enum)]
     tier: Option<TierName>,
-    /// The method
-    #[arg(short = 'X', long = "request", value_name = "METHOD", default_value = "GET")]
-    method: String,
+    /// The method, as for curl
+    #[arg(short = 'X', long = "request", value_name = "METHOD", conflicts_with = "method")]
+    request: Option<String>,
     /// A request header, as for curl; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = parse_header)]
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -36,8 +37,16 @@ pub(crate) struct Arguments {
     /// As JSON, for programs
     #[arg(long)]
     json: bool,
+    /// The method; GET without it
+    method: Option<String>,
     /// What is asked for: a URL, or a path on localhost
     url: String,
+}
+
+impl Arguments {
+    fn method_name(&self) -> &str {
+        self.method.as_deref().or(self.request.as_deref()).unwrap_or("GET")
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -56,7 +65,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let host =
         Host::parse(&url.host, url.scheme).map_err(|_| format!("`{}` names no host", url.host))?;
     let target = Target::parse(&url.target).map_err(|bad| format!("`{}`: {bad}", url.target))?;
-    let method = Method::parse(&arguments.method);
+    let method_name = arguments.method_name();
+    let method = Method::parse(method_name);
     let request = Request::read(method, url.scheme, &host, &target, &fields);
     let visitor = identify(&policy, arguments.client, &fields)?;
     let who = Who::of(&visitor, &policy);
@@ -79,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let normalised = format!("{}://{}{target}", url.scheme.as_str(), host.as_str());
     if arguments.json {
         let document = json!({
-            "method": arguments.method,
+            "method": method_name,
             "url": normalised,
             "policy": policy.hash(),
             "identity": who.json(),
@@ -87,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         });
         println!("{document:#}");
     } else {
-        println!("{} {normalised}\n\nidentity                  {who}", arguments.method);
+        println!("{} {normalised}\n\nidentity                  {who}", method_name);
         for explanation in explanations {
             print!("\n{}\n{explanation}", explanation.tier);
         }
