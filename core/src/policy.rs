@@ -57,6 +57,8 @@ pub struct Policy {
     terms: Vec<[Terms; 2]>,
     /// Paths that pass in maintenance.
     passing: RouteTable,
+    /// Clients that are let in again at run time.
+    forgiven: overrides::Forgiven,
 }
 
 /// What a policy says: the canonical form, ready to be written as JSON.
@@ -290,7 +292,8 @@ impl Policy {
             model.routes.iter().map(|r| r.browser.as_ref().is_some_and(stores_nothing)).collect();
         let terms = Terms::of_all(&model.routes);
         let passing = model.maintenance.passing();
-        Ok(Self { model, table, browsers_store_nothing, terms, passing })
+        let forgiven = overrides::Forgiven::new();
+        Ok(Self { model, table, browsers_store_nothing, terms, passing, forgiven })
     }
 
     /// Reads the canonical JSON.

@@ -64,6 +64,7 @@ impl Admission {
     /// Decides on one request. `state` is what the last verdict for this key left, if
     /// anything did and it is still there.
     pub fn decide(limit: &Limit, state: Option<State>, now: Timestamp) -> Self {
+        let state = state.filter(|state| !is_forgiven(limit, state, now));
         match limit.algorithm {
             Algorithm::FixedWindow => fixed_window::admit(limit, state, now),
             Algorithm::SlidingWindow => sliding_window::admit(limit, state, now),
@@ -87,6 +88,13 @@ impl Admission {
     /// spares the store the question.
     pub fn still_denied(retry_after: Duration, now: Timestamp) -> Self {
         Self::Deny { retry_after, next_state: State::Blocked { until: now + retry_after } }
+    }
+
+    /// When the block ends that begins with this verdict; `state` is what was known before.
+    pub fn new_block(&self, state: Option<State>, now: Timestamp) -> Option<Timestamp> {
+        let Self::Deny { next_state: State::Blocked { until }, .. } = *self else { return None };
+        let ran = matches!(state, Some(State::Blocked { until }) if now < until);
+        (!ran).then_some(until)
     }
 
     /// Requests that are left after this one; none after a denial.
@@ -114,6 +122,12 @@ impl Admission {
     }
 }
 
+/// Whether the client was let in again since. A time that has not come yet forgives nothing: else
+/// a client would be free until then.
+fn is_forgiven(limit: &Limit, state: &State, now: Timestamp) -> bool {
+    limit.forgiven.is_some_and(|at| at <= now && state.begins(limit) < at)
+}
+
 /// The denial of a client that is blocked, if it is.
 fn blocked(limit: &Limit, state: Option<State>, now: Timestamp) -> Option<Admission> {
     let Some(State::Blocked { until }) = state else { return None };
@@ -129,6 +143,64 @@ pub(crate) mod tests {
     use alloc::vec::Vec;
     use core::num::NonZeroU32;
 
+    const SECOND: Duration = Duration::from_secs(1);
+    const START: Timestamp = Timestamp::from_secs(1_795_000_000);
+
+    /// Each way to count, at two requests in ten seconds and at a quota too large for a log.
+    fn every_limit() -> impl Iterator<Item = Limit> {
+        let algorithms = [Algorithm::FixedWindow, Algorithm::SlidingWindow, Algorithm::Gcra];
+        let kinds = algorithms.into_iter().flat_map(|algorithm| [(algorithm, 2), (algorithm, 20)]);
+        kinds.flat_map(|(algorithm, quota)| {
+            [None, Some(SECOND * 60)].map(|block| limit(algorithm, quota, SECOND * 10, block))
+        })
+    }
+
+    #[test]
+    fn r9_a_client_that_is_let_in_again_has_its_whole_quota_once() {
+        for limit in every_limit() {
+            let mut client = Client::new(limit.clone());
+            let whole = client.ask_until_denied();
+            client.wait(SECOND * 2);
+            client.limit.forgiven = Some(client.now);
+            let paces = client.limit.algorithm == Algorithm::Gcra && client.limit.block.is_none();
+            if !paces {
+                assert!(!Client { limit, ..client.clone() }.ask(), "without it: {client:?}");
+            }
+            // Word of it comes late, and stays.
+            client.wait(SECOND);
+            assert_eq!(client.ask_until_denied(), whole, "{client:?}");
+            client.wait(Duration::from_millis(1));
+            assert!(!client.ask(), "{client:?}");
+        }
+    }
+
+    #[test]
+    fn r9_a_time_that_has_not_come_forgives_nothing_and_one_that_is_past_no_later_block() {
+        for limit in every_limit().filter(|limit| limit.block.is_some()) {
+            let mut client = Client::new(limit);
+            client.limit.forgiven = Some(START + SECOND * 5);
+            client.ask_until_denied();
+            assert!(!client.ask(), "{client:?}");
+            client.limit.forgiven = Some(START);
+            assert!(!client.ask(), "{client:?}");
+        }
+    }
+
+    #[test]
+    fn r9_a_block_is_new_once() {
+        let mut client = Client::new(limit(Algorithm::FixedWindow, 1, SECOND, Some(SECOND * 60)));
+        let mut new_block = |wait| {
+            client.wait(wait);
+            let before = client.state;
+            client.decide().new_block(before, client.now)
+        };
+        let zero = Duration::ZERO;
+        assert_eq!(new_block(zero), None);
+        assert_eq!(new_block(SECOND / 2), Some(START + SECOND / 2 + SECOND * 60));
+        assert_eq!(new_block(zero), None);
+        assert_eq!((new_block(SECOND * 60), new_block(zero).is_some()), (None, true));
+    }
+
     pub(crate) fn limit(
         algorithm: Algorithm,
         quota: u32,
@@ -140,6 +212,7 @@ pub(crate) mod tests {
     }
 
     /// One client under one limit, with a clock that moves when told.
+    #[derive(Clone, Debug)]
     pub(crate) struct Client {
         limit: Limit,
         state: Option<State>,
@@ -149,12 +222,17 @@ pub(crate) mod tests {
 
     impl Client {
         pub(crate) fn new(limit: Limit) -> Self {
-            Self { limit, state: None, now: Timestamp::from_secs(1_795_000_000), random: 1 }
+            Self { limit, state: None, now: START, random: 1 }
         }
 
         /// Sends a request; whether it may proceed.
         pub(crate) fn ask(&mut self) -> bool {
             matches!(self.decide(), Admission::Allow { .. })
+        }
+
+        /// How many requests are allowed at once.
+        pub(crate) fn ask_until_denied(&mut self) -> usize {
+            core::iter::from_fn(|| self.ask().then_some(())).count()
         }
 
         /// Sends a request; how long it waits for its turn, if it is to have one.

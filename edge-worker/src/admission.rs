@@ -12,7 +12,7 @@ use tidegate_core::{Admission, LimitKey};
 use worker::{Env, console_warn};
 
 use crate::local_states::LocalStates;
-use crate::{clock, limiter};
+use crate::{block_log, clock, limiter};
 
 thread_local! {
     /// Clients that are blocked, as far as this isolate has heard.
@@ -66,7 +66,9 @@ fn remember_block(limit: &Limit, key: &LimitKey, admission: &Admission) {
 fn decide_alone(limit: &Limit, key: &LimitKey) -> Admission {
     let now = clock::now();
     ALONE.with_borrow_mut(|states| {
-        let admission = Admission::decide(limit, states.get(key), now);
+        let before = states.get(key);
+        let admission = Admission::decide(limit, before, now);
+        block_log::note(limit, key, before, &admission, now);
         let state = admission.next_state();
         states.put(key, state, state.expires(limit.window), now);
         admission

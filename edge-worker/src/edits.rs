@@ -34,6 +34,14 @@ impl Edits {
         }
     }
 
+    /// Makes these changes as well.
+    pub(crate) fn extend(&mut self, more: &Self) {
+        if !self.text.is_empty() && !more.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(&more.text);
+    }
+
     fn push(&mut self, operation: char, name: &str, value: &str) {
         // A line feed would begin another change, and no field value may hold one
         // (RFC 9110 §5.5): such a value can only come from a bug, and goes nowhere.
@@ -80,5 +88,11 @@ mod tests {
         edits.set("x-cache", "HIT");
         edits.append("cache-status", "tidegate-edge; hit");
         assert_eq!(edits.as_str(), "-age:\n=x-cache:HIT\n+cache-status:tidegate-edge; hit");
+        let mut all = Edits::default();
+        all.extend(&edits);
+        all.extend(&Edits::default());
+        assert_eq!(all.as_str(), edits.as_str());
+        all.extend(&edits);
+        assert_eq!(all.as_str(), [edits.as_str(), edits.as_str()].join("\n"));
     }
 }

@@ -17,17 +17,19 @@ use std::rc::Rc;
 
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::partial::Selection;
-use tidegate_core::policy::{Bypass, Route};
-use tidegate_core::rate::{Counted, Verdict};
+use tidegate_core::policy::Bypass;
+use tidegate_core::rate::Counted;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
-use tidegate_core::{CacheKey, Lookup, Policy, Reuse};
+use tidegate_core::{CacheKey, Lookup, Reuse};
 use worker::{Context, Env, web_sys};
 
 use crate::cache_store::CacheStore;
 use crate::clock;
+use crate::edits::Edits;
 use crate::head::RequestHead;
 use crate::health;
+use crate::in_force::InForce;
 use crate::origin::{Origin, Unreachable};
 use crate::platform::discard;
 use crate::refresh_turn::Turn;
@@ -39,7 +41,7 @@ const OWN_PATHS: &str = "/.tidegate/";
 
 /// What every request meets on its way.
 pub(crate) struct Gate {
-    pub(crate) policy: &'static Policy,
+    pub(crate) policy: InForce,
     pub(crate) store: CacheStore,
     pub(crate) origin: Rc<Origin>,
     pub(crate) env: Env,
@@ -49,18 +51,10 @@ pub(crate) struct Gate {
 /// An answer for the client, or why there is none.
 pub(crate) type Answer = Result<web_sys::Response, Stop>;
 
-/// What goes along with a refusal.
-pub(crate) struct Refusal {
-    /// What the limits said.
-    pub(crate) verdict: Verdict<'static>,
-    /// The route that the request matched.
-    pub(crate) route: Option<&'static Route>,
-}
-
 /// Why a request gets its answer neither from the cache nor from the origin.
 pub(crate) enum Stop {
-    /// The policy or the protocol refuses it.
-    Refused(Problem, Option<Box<Refusal>>),
+    /// The policy or the protocol refuses it. Where a route was found, these fields go along.
+    Refused(Problem, Option<Edits>),
     /// The origin does not answer.
     Unreachable(Unreachable),
     /// Something of ours failed before the request was on its way; the word says what.
@@ -136,7 +130,9 @@ impl Gate {
     /// The few pages that are ours.
     fn own(&self, address: &Address<'_>) -> Answer {
         match address.target.path() {
-            health::PATH => health::answer(self.policy).map_err(|_| Stop::Broken("health")),
+            health::PATH => {
+                health::answer(self.policy.embedded).map_err(|_| Stop::Broken("health"))
+            }
             _ => Err(Stop::Refused(Problem::no_route("No such page of Tidegate."), None)),
         }
     }

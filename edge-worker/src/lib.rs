@@ -7,6 +7,7 @@
 
 mod admission;
 mod alike_index;
+mod block_log;
 mod cache_store;
 mod clock;
 mod connection;
@@ -17,6 +18,7 @@ mod gate;
 mod head;
 mod health;
 mod hex;
+mod in_force;
 mod limiter;
 mod local_states;
 mod origin;
@@ -24,6 +26,7 @@ mod past_the_gate;
 mod platform;
 mod problem;
 mod refresh_turn;
+mod rehearsals;
 mod tokens;
 mod turn;
 mod url;
@@ -54,7 +57,7 @@ async fn fetch(
     };
     match through_the_gate(&request, &origin, env, context).await {
         Ok(answer) => Ok(answer),
-        Err(Stop::Refused(problem, refusal)) => Ok(problem::answer(&problem, refusal)?),
+        Err(Stop::Refused(problem, told)) => Ok(problem::answer(&problem, told)?),
         Err(Stop::Unreachable(error)) => Ok(problem::answer(&unreachable(&error), None)?),
         Err(Stop::Broken(reason)) => {
             console_error!("tidegate: past the gate, {reason}");
@@ -72,11 +75,12 @@ async fn through_the_gate(
     env: Env,
     context: Context,
 ) -> Answer {
-    let policy = embedded_policy::get().map_err(|error| {
+    let embedded = embedded_policy::get().map_err(|error| {
         console_error!("tidegate: {error}");
         Stop::Broken("policy")
     })?;
     let store = CacheStore::open().ok_or(Stop::Broken("no-cache-api"))?;
+    let policy = in_force::get(embedded, &env, &context).await;
     let gate = Rc::new(Gate { policy, store, origin: Rc::clone(origin), env, context });
     gate.answer(request).await
 }

@@ -182,3 +182,29 @@ export async function fetchText(url, limit, millis) {
   }
   return text + decoder.decode();
 }
+
+/** So many seconds after each other KV is asked: as the variable says, else half a minute. */
+export function overridesEvery({ TIDEGATE_OVERRIDES_EVERY: seconds = "30" }) {
+  if (/^\d{1,5}$/.test(seconds)) return Number(seconds);
+  console.warn(`tidegate: TIDEGATE_OVERRIDES_EVERY is ${seconds}, which is no number of seconds`);
+  return 30;
+}
+
+/**
+ * What an operator says at run time: the text in KV, `null` where there is none, `undefined`
+ * without KV. Half a minute is the shortest that a place of Cloudflare keeps what it has read.
+ */
+export async function readOverrides({ TIDEGATE: kv }, millis) {
+  if (kv === undefined) return undefined;
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${millis} ms`)), millis);
+  });
+  try {
+    const text = await Promise.race([kv.get("overrides", { cacheTtl: 30 }), late]);
+    // The core refuses what is longer than 64 KiB; nobody needs all of it for that.
+    return text?.slice(0, 65_537) ?? null;
+  } finally {
+    clearTimeout(timer);
+  }
+}

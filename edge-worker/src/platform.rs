@@ -60,6 +60,12 @@ extern "C" {
     pub(crate) fn verify(algorithm: &str, key: &JsValue, signature: &[u8], input: &[u8])
     -> Promise;
 
+    #[wasm_bindgen(js_name = overridesEvery)]
+    pub(crate) fn overrides_every(env: &JsValue) -> u32;
+
+    #[wasm_bindgen(js_name = readOverrides)]
+    pub(crate) fn read_overrides(env: &JsValue, millis: u32) -> Promise;
+
     #[wasm_bindgen(js_name = fetchText)]
     pub(crate) fn fetch_text(url: &str, limit: u32, millis: u32) -> Promise;
 }

@@ -7,23 +7,17 @@ use worker::web_sys;
 
 use crate::edits::Edits;
 use crate::embedded_policy;
-use crate::gate::Refusal;
 use crate::platform;
 
-/// The answer for `problem`, with what the client has left where a limit counted it, and
-/// with the fields of the policy where that could be read.
-pub(crate) fn answer(
-    problem: &Problem,
-    refusal: Option<Box<Refusal>>,
-) -> Result<web_sys::Response, JsValue> {
+/// The answer for `problem`, with the fields that the gate has for it; where it has none, with
+/// those of the policy, if that could be read.
+pub(crate) fn answer(problem: &Problem, told: Option<Edits>) -> Result<web_sys::Response, JsValue> {
     let mut head = Edits::default();
     problem.fields(&mut head, Tier::Edge);
-    if let Ok(policy) = embedded_policy::get() {
-        let route = refusal.as_ref().and_then(|refusal| refusal.route);
-        respond::headers(&mut head, policy.headers(route));
-    }
-    if let Some(refusal) = refusal {
-        respond::rate_limit(&mut head, &refusal.verdict, None);
+    match (told, embedded_policy::get()) {
+        (Some(told), _) => head.extend(&told),
+        (None, Ok(policy)) => respond::headers(&mut head, policy.headers(None)),
+        (None, Err(_)) => {}
     }
     platform::respond_with_text(problem.status, &problem.body(), head.as_str())
 }

@@ -1,6 +1,7 @@
 //! The commands of `tidegate`.
 
 pub(crate) mod check;
+mod edge;
 pub(crate) mod explain;
 pub(crate) mod limits;
 pub(crate) mod maintenance;

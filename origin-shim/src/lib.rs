@@ -19,6 +19,7 @@ pub mod in_force;
 pub mod invalidations;
 pub mod limiter;
 pub mod multipart;
+pub mod operating;
 pub mod policy_file;
 pub mod redis_limiter;
 pub mod server;

@@ -27,9 +27,9 @@ enum Command {
     Status(commands::status::Arguments),
     /// Make a running shim read its policy again
     Reload(commands::reload::Arguments),
-    /// Show the limits of a running shim, and override them
+    /// Show the limits of a running shim or of the edge, and override them
     Limits(commands::limits::Arguments),
-    /// Switch maintenance of a running shim on and off
+    /// Switch maintenance of a running shim or of the edge on and off
     Maintenance(commands::maintenance::Arguments),
     /// Print the JSON Schema of policy files, for editors
     Schema(commands::schema::Arguments),

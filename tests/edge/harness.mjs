@@ -8,12 +8,26 @@
 //
 // Nothing here sleeps: readiness is read from the programs, and every wait is bounded.
 
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+
+import { OFFLINE } from "./harness/offline.mjs";
+import { inRepository, program } from "./harness/repository.mjs";
 import { startDemoOrigin } from "./harness/demo-origin.mjs";
 import { startShim } from "./harness/shim.mjs";
 import { startWorker } from "./harness/worker.mjs";
 import { startWranglerDev } from "./harness/wrangler-dev.mjs";
 
 export { cacheStatus, hop, untilHit } from "./harness/cache-status.mjs";
+
+/** Asks until it is so. */
+export async function until(isSo) {
+  const PATIENCE = 20_000;
+  const begun = Date.now();
+  while (!(await isSo())) {
+    if (Date.now() - begun > PATIENCE) throw new Error(`not so after ${PATIENCE} ms: ${isSo}`);
+  }
+}
 
 /**
  * @param {import("node:test").TestContext} t
@@ -34,14 +48,55 @@ export async function openGate(t, folder, vars) {
 }
 
 /**
+ * A gate that is operated through KV, which is asked at each request.
+ *
+ * @param {import("node:test").TestContext} t
+ * @param {{ folder?: string, vars?: Record<string, string>, bindings?: object }} [worker]
+ */
+export async function openOperatedGate(t, { folder, vars, bindings = KV } = {}) {
+  const all = { TIDEGATE_OVERRIDES_EVERY: "0", ...vars };
+  const start = (origin) => startWorker(origin, folder, all, bindings);
+  const gate = await open(t, start, AMPLE);
+  const { TIDEGATE } = await gate.edge.env();
+  const operate = {
+    put: (document) => TIDEGATE.put("overrides", JSON.stringify(document)),
+    delete: () => TIDEGATE.delete("overrides"),
+  };
+  return { ...gate, operate };
+}
+
+/** The shim lets through what the edge does. */
+const AMPLE = { API_RATE_LIMIT: "10000" };
+
+const KV = { kv_namespaces: [{ binding: "TIDEGATE", id: "operated" }] };
+
+/**
  * @param {import("node:test").TestContext} t
  * @returns {Promise<Gate>}
  */
 export async function openDevGate(t) {
-  return open(t, startWranglerDev);
+  return open(t, (origin) => startWranglerDev(origin));
 }
 
-async function open(t, startEdge) {
+/**
+ * A gate under `wrangler dev` that is operated by the command `tidegate`: `tidegate(...words)`
+ * resolves to what that says.
+ *
+ * @param {import("node:test").TestContext} t
+ */
+export async function openOperatedDevGate(t) {
+  const vars = { TIDEGATE_OVERRIDES_EVERY: "0" };
+  const gate = await open(t, (origin) => startWranglerDev(origin, vars, KV), AMPLE);
+  const env = { ...process.env, ...OFFLINE, TIDEGATE_WRANGLER: gate.edge.wrangler };
+  const options = { env, cwd: inRepository() };
+  const run = promisify(execFile);
+  const operate = ["--edge", "--local"];
+  const tidegate = async (...words) =>
+    (await run(program("TIDEGATE_BIN", "tidegate"), [...words, ...operate], options)).stdout;
+  return { ...gate, tidegate };
+}
+
+async function open(t, startEdge, shimEnv) {
   const closing = [];
   // In reverse, so that nobody talks to somebody who is gone.
   t.after(async () => {
@@ -53,7 +108,7 @@ async function open(t, startEdge) {
     return part;
   };
   const origin = await started(startDemoOrigin());
-  const shim = await started(startShim(origin));
+  const shim = await started(startShim(origin, shimEnv));
   const edge = await started(startEdge(shim.url));
   return { origin, shim, edge };
 }

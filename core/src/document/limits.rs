@@ -278,6 +278,7 @@ fn limit(name: Located<String>, section: LimitSection, context: &mut Context<'_>
         stores: Stores { edge, origin, on_error },
         clients: section.clients.map(|clients| clients.value.0),
         lease: section.lease.map(|lease| lease.value.0),
+        forgiven: None,
         ..defaults
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::KeyPart;
 use super::store::Stores;
-use crate::time::as_millis;
+use crate::time::{Timestamp, as_millis};
 
 /// One limit of the policy: so many requests in such a window, counted per key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,10 @@ pub struct Limit {
     /// ([`super::Lease`]); one by one without it. [`Algorithm::FixedWindow`] alone can be lent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<NonZeroU32>,
+    /// What a client did before this time does not count. No policy says so: see
+    /// [`crate::Policy::limit_for`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgiven: Option<Timestamp>,
 }
 
 /// How requests are counted.
@@ -100,6 +104,7 @@ impl Limit {
             stores: Stores::default(),
             clients: None,
             lease: None,
+            forgiven: None,
         }
     }
 

@@ -110,6 +110,11 @@ impl Log {
         self.newest
     }
 
+    pub(super) fn first(&self) -> Timestamp {
+        let oldest = usize::from(self.len).checked_sub(1).and_then(|at| self.earlier.get(at));
+        self.newest.before(Duration::from_millis(oldest.copied().unwrap_or(0).into()))
+    }
+
     /// The numbers to store: how many, the newest, the others.
     pub(super) fn encode(&self, mut put: impl FnMut(&[u8])) {
         put(&[self.len]);
@@ -196,6 +201,13 @@ impl Buckets {
 
     pub(super) fn since(&self) -> Timestamp {
         self.since
+    }
+
+    pub(super) fn begins(&self, window: Duration) -> Timestamp {
+        match self.before {
+            0 => self.since,
+            _ => self.since.before(window),
+        }
     }
 
     pub(super) fn encode(&self, mut put: impl FnMut(&[u8])) {

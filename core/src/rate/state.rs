@@ -144,6 +144,23 @@ impl State {
         }
     }
 
+    /// Since when it tells something: of a block, when that began. Of an even pace nobody knows
+    /// more than the last request.
+    pub(super) fn begins(&self, limit: &Limit) -> Timestamp {
+        match self {
+            Self::Counting { since, .. } => *since,
+            Self::Log(log) => log.first(),
+            Self::Buckets(buckets) => buckets.begins(limit.window),
+            Self::Paced { until } => {
+                Timestamp::from_millis(until / 1_000_000).before(super::gcra::interval(limit))
+            }
+            Self::Blocked { until } => {
+                let block = limit.block.filter(|block| !block.is_zero());
+                until.before(block.unwrap_or(limit.window))
+            }
+        }
+    }
+
     /// When this state no longer tells anything, so that a store may forget it.
     pub fn expires(&self, window: Duration) -> Timestamp {
         match self {

@@ -6,17 +6,18 @@ use std::rc::Rc;
 use tidegate_core::policy::Closed;
 use tidegate_core::policy::identify::Identified;
 use tidegate_core::rate::{Counted, Verdict};
-use tidegate_core::respond::Problem;
+use tidegate_core::respond::{self, Problem};
 use tidegate_core::{
     CacheKey, CacheRule, ClientFacts, Host, Identity, LimitKey, Method, Plan, Request, Scheme,
     Target, Tier, token,
 };
 use worker::{console_log, web_sys};
 
-use super::{Gate, Refusal, Stop};
+use super::{Gate, Stop};
+use crate::edits::Edits;
 use crate::head::{Head, RequestHead};
 use crate::url::Url;
-use crate::{admission, clock, tokens, turn};
+use crate::{admission, clock, rehearsals, tokens, turn};
 
 /// Where a request goes, as the core reads it.
 pub(super) struct Address<'a> {
@@ -30,12 +31,12 @@ pub(super) struct Passage<'a> {
     pub(super) gate: &'a Rc<Gate>,
     pub(super) request: &'a web_sys::Request,
     pub(super) asked: Request<'a, Head>,
-    pub(super) plan: Plan<'static>,
+    pub(super) plan: Plan<'a>,
     pub(super) who: Identity,
     /// Why the token that was shown does not count.
     refusal: Option<token::Refusal>,
     /// What the limits say that were asked so far.
-    pub(super) verdict: Verdict<'static>,
+    pub(super) verdict: Verdict<'a>,
 }
 
 impl<'a> Address<'a> {
@@ -68,7 +69,7 @@ impl<'a> Passage<'a> {
         let plan = gate.policy.plan(Tier::Edge, &asked);
         let Gate { policy, env, context, .. } = &**gate;
         let Identified { identity: who, refusal } =
-            tokens::identify(policy, env, context, head.fields()).await;
+            tokens::identify(policy.embedded, env, context, head.fields()).await;
         Self { gate, request, asked, plan, who, refusal, verdict: Verdict::default() }
     }
 
@@ -78,7 +79,8 @@ impl<'a> Passage<'a> {
         let mut verdict = Verdict::default();
         for limit in self.plan.limits().filter(|limit| limit.count == counted) {
             let key = LimitKey::of(limit, &self.client(), self.asked.fields);
-            let says = admission::admit(&self.gate.env, limit, &key).await;
+            let own = self.gate.policy.limit_for(limit, &key);
+            let says = admission::admit(&self.gate.env, &own, &key).await;
             if !verdict.add(limit, says) {
                 break;
             }
@@ -86,9 +88,11 @@ impl<'a> Passage<'a> {
         if !verdict.wait().is_zero() && !turn::wait(verdict.wait()).await {
             verdict = verdict.without_waiting();
         }
-        if let Some((limit, retry_after)) = verdict.rehearsed() {
-            let seconds = retry_after.as_secs_f32();
-            console_log!("tidegate: dry run: `{}` would refuse for {seconds} s", limit.name);
+        if let Some((limit, _)) = verdict.rehearsed()
+            && let Some(requests) = rehearsals::count(&limit.name, clock::now())
+        {
+            let name = &limit.name;
+            console_log!("tidegate: dry run: `{name}` would have refused {requests} requests");
         }
         self.verdict.merge(verdict);
         match verdict.refused() {
@@ -127,8 +131,10 @@ impl<'a> Passage<'a> {
 
     /// The end of a request that gets `problem` for an answer.
     pub(super) fn refuse(&self, problem: Problem) -> Stop {
-        let refusal = Refusal { verdict: self.verdict, route: self.plan.route };
-        Stop::Refused(problem, Some(Box::new(refusal)))
+        let mut told = Edits::default();
+        respond::headers(&mut told, self.plan.headers());
+        respond::rate_limit(&mut told, &self.verdict, None);
+        Stop::Refused(problem, Some(told))
     }
 
     /// The client's address, which Cloudflare writes over whatever the client sent.

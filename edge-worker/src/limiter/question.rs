@@ -10,7 +10,7 @@ use tidegate_core::rate::{Admission, Limit, LimitKey, State};
 use worker::js_sys::{decode_uri_component, encode_uri_component};
 use worker::{Env, Error, Request, Response, Result};
 
-use crate::{digest, hex};
+use crate::{block_log, digest, hex};
 
 /// The binding in `wrangler.toml`.
 const BINDING: &str = "LIMITER";
@@ -24,7 +24,9 @@ pub(crate) async fn ask(env: &Env, limit: &Limit, key: &LimitKey) -> Result<Admi
     let known = answer.headers().get(KNOWN)?.unwrap_or_default();
     let (state, now) = read_known(&known)
         .ok_or_else(|| Error::RustError(format!("the limiter answered {known:?}")))?;
-    Ok(Admission::decide(limit, state, now))
+    let admission = Admission::decide(limit, state, now);
+    block_log::note(limit, key, state, &admission, now);
+    Ok(admission)
 }
 
 fn url(limit: &Limit) -> Result<String> {

@@ -4,16 +4,15 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tidegate_core::Policy;
 use tidegate_core::policy::Overrides;
-use tidegate_core::policy::overrides::{LimitOverride, Objection, rate_text};
-use tidegate_core::policy::units::DurationText;
-use tidegate_core::rate::{Algorithm, Limit, StoreFailed};
+use tidegate_core::policy::overrides::{LimitOverride, Objection};
+use tidegate_core::rate::{Limit, StoreFailed};
 use tidegate_core::time::rfc3339::Rfc3339;
 
 use super::answer::{Answer, Problem};
-use super::body;
 use crate::audit::{self, Who};
 use crate::clock;
 use crate::control::Control;
+use crate::operating;
 
 /// Every limit.
 pub(super) fn list(control: &Control) -> Value {
@@ -34,9 +33,9 @@ pub(super) fn show(control: &Control, name: &str) -> Answer {
 pub(super) async fn set(control: &Control, who: &Who, name: &str, body: String) -> Answer {
     let now = clock::now();
     known(&control.shared().in_force().policy, name)?;
-    let body = body::with_end(body, now)?;
+    let body = operating::with_end(body, now).map_err(|bad| Problem::objections(&[bad]))?;
     let said = LimitOverride::from_json(&body).map_err(|bad| Problem::objections(&bad))?;
-    body::check_end(said.until, now).map_err(|bad| Problem::objections(&[bad]))?;
+    operating::check_end(said.until, now).map_err(|bad| Problem::objections(&[bad]))?;
     change(control, who, name, |overrides, policy| {
         if let Some(objection) = said.objection(name, policy) {
             return Err(objection);
@@ -99,7 +98,7 @@ async fn change(
     let kept = kept.map_err(|bad| Problem::objections(&[bad]))?;
     let in_force = control.shared().in_force();
     let limit = known(&in_force.policy, name)?;
-    let has_override = control.said().overrides.limits.contains_key(name);
+    let has_override = control.said().overrides.limits.get(name).is_some();
     Ok(json!({ "limit": describe(control, limit), "kept": kept.explain(has_override) }))
 }
 
@@ -115,14 +114,10 @@ fn known<'p>(policy: &'p Policy, name: &str) -> Result<&'p Limit, Problem> {
 
 /// What is in force, and what the file says where that is something else.
 fn describe(control: &Control, limit: &Limit) -> Value {
-    let mut described = words(limit);
+    let in_force = control.shared().in_force();
+    let said = control.said().overrides;
+    let mut described = operating::limit(limit, said.limits.get(&limit.name), &in_force.file);
     described["counted"] = counted(control, &limit.name);
-    if let Some(said) = control.said().overrides.limits.get(&limit.name) {
-        described["override"] = said.to_value();
-        let in_force = control.shared().in_force();
-        let by_file = in_force.file.model().limits.iter().find(|other| other.name == limit.name);
-        described["policy"] = by_file.map_or(Value::Null, words);
-    }
     described
 }
 
@@ -139,23 +134,4 @@ fn counted(control: &Control, name: &str) -> Value {
         "store_failed": told.store_failed,
         "clients": in_force.limiter.len(name),
     })
-}
-
-/// A limit in the words of the policy.
-fn words(limit: &Limit) -> Value {
-    let mut words = json!({
-        "name": limit.name,
-        "limit": rate_text(limit.quota, limit.window),
-        "algorithm": limit.algorithm,
-    });
-    if limit.algorithm == Algorithm::Gcra {
-        words["burst"] = json!(limit.burst);
-    }
-    if let Some(block) = limit.block {
-        words["block"] = json!(DurationText(block).to_string());
-    }
-    if limit.dry_run {
-        words["dry_run"] = json!(true);
-    }
-    words
 }

@@ -3,14 +3,12 @@
 use serde_json::{Value, json};
 use tidegate_core::policy::Overrides;
 use tidegate_core::policy::overrides::MaintenanceOverride;
-use tidegate_core::policy::units::DurationText;
-use tidegate_core::time::rfc3339::Rfc3339;
 
 use super::answer::{Answer, Problem};
-use super::body;
 use crate::audit::Who;
 use crate::clock;
 use crate::control::Control;
+use crate::operating;
 
 /// Whether it is on, and what clients are told.
 pub(super) fn show(control: &Control) -> Value {
@@ -20,9 +18,9 @@ pub(super) fn show(control: &Control) -> Value {
 /// Switches it on; `{"enabled": false}` switches it off.
 pub(super) async fn set(control: &Control, who: &Who, body: String) -> Answer {
     let now = clock::now();
-    let body = body::with_end(body, now)?;
+    let body = operating::with_end(body, now).map_err(|bad| Problem::objections(&[bad]))?;
     let said = MaintenanceOverride::from_json(&body).map_err(|bad| Problem::objections(&bad))?;
-    body::check_end(said.until, now).map_err(|bad| Problem::objections(&[bad]))?;
+    operating::check_end(said.until, now).map_err(|bad| Problem::objections(&[bad]))?;
     change(control, who, Some(said)).await
 }
 
@@ -51,18 +49,6 @@ async fn change(control: &Control, who: &Who, said: Option<MaintenanceOverride>)
 /// Whether it is on, since whose word, and what clients are told.
 pub(super) fn state(control: &Control) -> Value {
     let in_force = control.shared().in_force();
-    let rule = &in_force.policy.model().maintenance;
-    let has_ended = rule.until.is_some_and(|until| until <= clock::now());
-    if !rule.enabled || has_ended {
-        return json!({ "enabled": false });
-    }
     let by_override = control.said().overrides.maintenance.is_some();
-    json!({
-        "enabled": true,
-        "by": if by_override { "override" } else { "policy" },
-        "message": rule.message,
-        "retry_after": DurationText(rule.retry_after).to_string(),
-        "until": rule.until.map(|until| Rfc3339(until).to_string()),
-        "serve_cached": rule.serve_cached,
-    })
+    operating::maintenance(&in_force.policy, by_override, clock::now())
 }

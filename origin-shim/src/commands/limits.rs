@@ -129,6 +129,9 @@ fn unblock(shim: &ShimArgument, name: &str, client: &str) -> Outcome {
         true => println!("{answer:#}"),
         false => println!("`{client}` has its whole quota under `{name}`."),
     }
+    if let Some(kept) = answer["kept"].as_str().filter(|_| !shim.json) {
+        println!("{kept}");
+    }
     Ok(())
 }
 

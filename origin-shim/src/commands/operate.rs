@@ -1,4 +1,5 @@
-//! How commands reach a running shim: over its admin listener.
+//! How commands reach what they operate: a running shim over its admin listener, the edge through
+//! KV.
 
 use std::env;
 use std::error::Error;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use tidegate_origin::admin::VERSION;
 
 use super::PolicyArgument;
+use super::edge::{Edge, EdgeArgument};
 
 /// The variable with the token, where no policy names one.
 const TOKEN: &str = "TIDEGATE_ADMIN_TOKEN";
@@ -30,7 +32,7 @@ const ANSWER_MAX: usize = 16 << 20;
 const SEGMENT: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
-/// Which shim to operate.
+/// What to operate: a shim, unless the edge is named.
 #[derive(Args)]
 pub(crate) struct ShimArgument {
     #[command(flatten)]
@@ -38,9 +40,34 @@ pub(crate) struct ShimArgument {
     /// The URL of the admin listener, in place of the one in the policy
     #[arg(long, value_name = "URL", env = "TIDEGATE_ADMIN")]
     admin: Option<Uri>,
+    #[command(flatten)]
+    edge: EdgeArgument,
     /// As JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What is operated.
+pub(crate) enum Operated {
+    /// A running shim.
+    Shim(Shim),
+    /// The worker at the edge.
+    Edge(Box<Edge>),
+}
+
+impl Operated {
+    /// What it answers; an error is a text for people.
+    pub(crate) fn ask(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<Value>,
+    ) -> Result<Value, Box<dyn Error>> {
+        match self {
+            Self::Shim(shim) => shim.ask(method, path, body),
+            Self::Edge(edge) => edge.ask(&method, path, body),
+        }
+    }
 }
 
 /// A running shim.
@@ -50,12 +77,15 @@ pub(crate) struct Shim {
 }
 
 impl ShimArgument {
-    /// The shim that is meant; it may not run.
-    pub(crate) fn find(&self) -> Result<Shim, Box<dyn Error>> {
-        match &self.admin {
-            Some(url) => self.at(url),
-            None => self.of_the_policy(),
+    /// What is meant; a shim may not run.
+    pub(crate) fn find(&self) -> Result<Operated, Box<dyn Error>> {
+        if self.edge.is_meant() {
+            return Ok(Operated::Edge(Box::new(self.edge.open(&self.policy)?)));
         }
+        Ok(Operated::Shim(match &self.admin {
+            Some(url) => self.at(url)?,
+            None => self.of_the_policy()?,
+        }))
     }
 
     fn at(&self, url: &Uri) -> Result<Shim, Box<dyn Error>> {
@@ -112,7 +142,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 impl Shim {
     /// What it answers; an error is a text for people.
-    pub(crate) fn ask(
+    fn ask(
         &self,
         method: Method,
         path: &[&str],

@@ -3,8 +3,11 @@
 import { start } from "./process.mjs";
 import { inRepository, program } from "./repository.mjs";
 
-/** @param {import("./demo-origin.mjs").DemoOrigin} origin */
-export async function startShim(origin) {
+/**
+ * @param {import("./demo-origin.mjs").DemoOrigin} origin
+ * @param {Record<string, string>} [env] what its policy takes from the environment besides
+ */
+export async function startShim(origin, env) {
   const { found, stop } = await start(
     program("TIDEGATE_BIN", "tidegate"),
     ["serve", "--policy", inRepository("tidegate.toml"), "--listen", "127.0.0.1:0"],
@@ -14,6 +17,7 @@ export async function startShim(origin) {
         BASE_SVC: origin.base,
         PLUGIN_SERVER: origin.plugins,
         TIDEGATE_ADMIN_LISTEN: "127.0.0.1:0",
+        ...env,
       },
     },
   );

@@ -9,10 +9,11 @@ import { workerConfig } from "./worker-config.mjs";
  * @param {string} origin the URL that the worker sends its misses to
  * @param {string} [folder] a build of the worker in place of the repository's
  * @param {Record<string, string>} [vars] further variables and secrets of the worker
+ * @param {object} [bindings] what else it is bound to
  */
-export async function startWorker(origin, folder, vars) {
+export async function startWorker(origin, folder, vars, bindings) {
   Object.assign(process.env, OFFLINE);
-  const config = await workerConfig(origin, folder, vars);
+  const config = await workerConfig(origin, folder, vars, bindings);
   const server = createTestHarness({ workers: [{ config }] });
   await server.listen();
 
@@ -24,5 +25,7 @@ export async function startWorker(origin, folder, vars) {
     });
     return { status: answer.status, headers: answer.headers, text: await answer.text() };
   }
-  return { fetch, stop: () => server.close() };
+  const said = () => server.getLogs().map(({ message }) => message).join("\n");
+  const env = () => server.getWorker(config.name).getEnv();
+  return { fetch, said, env, stop: () => server.close() };
 }

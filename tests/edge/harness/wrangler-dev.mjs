@@ -12,13 +12,17 @@ import { start } from "./process.mjs";
 import { inRepository } from "./repository.mjs";
 import { workerConfig } from "./worker-config.mjs";
 
-/** @param {string} origin the URL that the worker sends its misses to */
-export async function startWranglerDev(origin) {
+/**
+ * @param {string} origin the URL that the worker sends its misses to
+ * @param {Record<string, string>} [vars] further variables and secrets of the worker
+ * @param {object} [bindings] what else it is bound to
+ */
+export async function startWranglerDev(origin, vars, bindings) {
   const folder = await mkdtemp(path.join(tmpdir(), "tidegate-edge-"));
   const removed = () => rm(folder, { recursive: true, force: true });
   try {
     const config = path.join(folder, "wrangler.json");
-    await writeFile(config, JSON.stringify(await workerConfig(origin)));
+    await writeFile(config, JSON.stringify(await workerConfig(origin, undefined, vars, bindings)));
     const { found, stop } = await start(process.execPath, args(config, folder), [READY], {
       cwd: folder,
       env: OFFLINE,
@@ -26,6 +30,8 @@ export async function startWranglerDev(origin) {
     const server = new URL(found[0][1]);
     return {
       fetch: (target, ask) => exchange(server, target, ask),
+      /** How wrangler is called for what this one keeps. */
+      wrangler: [process.execPath, WRANGLER, "--config", config, "--persist-to", folder].join(" "),
       stop: () => stop().then(removed),
     };
   } catch (error) {
@@ -36,8 +42,10 @@ export async function startWranglerDev(origin) {
 
 const READY = /Ready on (http:\S+)/;
 
+const WRANGLER = inRepository("node_modules", "wrangler", "bin", "wrangler.js");
+
 const args = (config, folder) => [
-  inRepository("node_modules", "wrangler", "bin", "wrangler.js"),
+  WRANGLER,
   ...["dev", "--config", config, "--persist-to", folder, "--ip", "127.0.0.1", "--port", "0"],
   ...["--inspector-port", "0", "--show-interactive-dev-session", "false"],
 ];

@@ -13,8 +13,8 @@ use crate::{edge, run};
 /// A policy, by the folder below `target` that it and its worker are kept in.
 #[derive(Clone, Copy)]
 pub(super) enum OtherPolicy {
-    /// The repository's with one time to live changed, and keys for tokens: what the tests at
-    /// the edge show that the worker follows the policy by.
+    /// The repository's with one time to live changed, keys for tokens, and somebody who gets
+    /// through maintenance: what the tests at the edge show that the worker follows the policy by.
     Changed,
     /// That of the cases in tests/cases.
     Cases,
@@ -24,7 +24,7 @@ pub(super) enum OtherPolicy {
 const DAY: &str = r#"edge = { mode = "override", ttl = "1d""#;
 const TWO_HOURS: &str = r#"edge = { mode = "override", ttl = "2h""#;
 
-/// What the changed policy has besides: the key set is served by tests/edge/harness/tokens.mjs.
+/// What the changed policy has besides, for tests/edge: the key set is served by tests/edge/harness/tokens.mjs.
 const TOKENS: &str = r#"
 [identity.jwt]
 keys = [{ kid = "h", alg = "HS256", secret = "${JWT_SECRET}" }]
@@ -38,6 +38,9 @@ upstream = "plugin_server"
 limit = "standard"
 key = "user:{user}:widget"
 edge = { mode = "override", ttl = "1h" }
+
+[maintenance]
+allow = ["198.51.100.0/24"]
 "#;
 
 impl OtherPolicy {

@@ -1,13 +1,16 @@
 //! Reads overrides, noting every error on the way instead of stopping at the first.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
-use super::{JSON_MAX, LimitOverride, MESSAGE_MAX, MaintenanceOverride, Objection, Overrides};
+use super::by_name::ByName;
+use super::{
+    JSON_MAX, LimitOverride, MESSAGE_MAX, MaintenanceOverride, Objection, Overrides, UNBLOCKED_MAX,
+    Unblocked,
+};
 use crate::policy::{Malformed, units};
 use crate::time::rfc3339;
 
@@ -17,8 +20,8 @@ struct Reader(Vec<Objection>);
 
 pub(super) fn overrides(json: &str) -> Result<Overrides, Vec<Objection>> {
     Reader::read(json, |reader, value| {
-        let all = reader.object(value, "", &["limits", "maintenance"])?;
-        let mut limits = BTreeMap::new();
+        let all = reader.object(value, "", &["limits", "maintenance", "unblocked"])?;
+        let mut limits = ByName::default();
         if let Some(named) = all.get("limits") {
             let Some(named) = named.as_object() else {
                 let hint = "write `{ \"standard\": { \"limit\": \"200 per 60s\" } }`";
@@ -27,12 +30,13 @@ pub(super) fn overrides(json: &str) -> Result<Overrides, Vec<Objection>> {
             };
             for (name, limit) in named {
                 let limit = reader.limit(limit, &format!("limits.{name}"));
-                limits.extend(limit.map(|limit| (name.clone(), limit)));
+                limit.inspect(|limit| limits.insert(name.clone(), *limit));
             }
         }
         let maintenance = all.get("maintenance");
         let maintenance = maintenance.and_then(|value| reader.maintenance(value, "maintenance"));
-        Some(Overrides { limits, maintenance })
+        let unblocked = all.get("unblocked").map_or(Vec::new(), |list| reader.unblocked(list));
+        Some(Overrides { limits, maintenance, unblocked })
     })
 }
 
@@ -96,6 +100,39 @@ impl Reader {
             message: self.text(all, place, "message", message),
             retry_after: self.text(all, place, "retry_after", units::duration),
             until: self.text(all, place, "until", instant),
+        })
+    }
+
+    fn unblocked(&mut self, list: &Value) -> Vec<Unblocked> {
+        let Some(list) = list.as_array().filter(|list| list.len() <= UNBLOCKED_MAX) else {
+            let message = format!("this is no list of {UNBLOCKED_MAX} clients at most");
+            self.object_to("unblocked", message, "write `[ … ]`");
+            return Vec::new();
+        };
+        let mut unblocked: Vec<Unblocked> = Vec::new();
+        for (at, one) in list.iter().enumerate() {
+            let one = self.unblocked_one(one, &format!("unblocked.{at}"));
+            unblocked.extend(one);
+        }
+        unblocked
+    }
+
+    fn unblocked_one(&mut self, value: &Value, place: &str) -> Option<Unblocked> {
+        let names = ["limit", "client", "at"];
+        let all = self.object(value, place, &names)?;
+        let mut lacks = names.into_iter().filter(|name| !all.contains_key(*name));
+        if let Some(name) = lacks.next() {
+            self.object_to(
+                place,
+                format!("`{name}` is missing"),
+                "give `limit`, `client` and `at`",
+            );
+        }
+        let limit = self.text(all, place, "limit", |text| Ok(text.into()))?;
+        let at = self.text(all, place, "at", instant)?;
+        self.text(all, place, "client", |client| {
+            let one = Unblocked { limit, client: client.into(), at };
+            one.check().map(|()| one)
         })
     }
 

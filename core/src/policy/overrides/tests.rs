@@ -43,7 +43,9 @@ fn r9_an_override_ends_at_its_time() {
             "maintenance":{"until":"2026-11-18T09:00:00Z"}}"#,
     );
     let at = |text: &str| crate::time::rfc3339::parse(text).unwrap();
-    assert_eq!(all.next_end(), Some(at("2026-11-18T09:00:00Z")));
+    let ends = ["2026-11-18T09:00:00Z", "2026-11-18T10:00:00Z"].map(at);
+    assert_eq!((all.next_end(), all.next_end_after(ends[0])), (Some(ends[0]), Some(ends[1])));
+    assert_eq!(all.next_end_after(ends[1]), None);
     let in_force = |now| {
         let policy = policy().with(&all, now);
         (policy.model().maintenance.enabled, limit(&policy, "standard").quota.get())
@@ -53,7 +55,7 @@ fn r9_an_override_ends_at_its_time() {
     assert_eq!(in_force(at("2026-11-18T10:00:00Z")), (false, 100));
     let mut left = all;
     left.drop_ended(at("2026-11-18T09:30:00Z"));
-    assert_eq!((left.maintenance.is_none(), left.limits.len()), (true, 1));
+    assert_eq!((left.maintenance.is_none(), left.limits.iter().count()), (true, 1));
 }
 
 #[test]
@@ -69,8 +71,13 @@ fn r9_maintenance_is_switched_over_the_policys_word() {
 
 #[test]
 fn what_is_read_can_be_written_and_is_read_again_as_the_same() {
-    let json = r#"{"limits":{"standard":{"block":"0s","burst":7,"limit":"200 per 15m","until":"2026-11-21T18:30:00Z"}},"maintenance":{"enabled":false,"message":"\"Soon\"","retry_after":"1500ms","until":"2026-11-21T18:30:00.250Z"}}"#;
+    let json = r#"{"limits":{"standard":{"block":"0s","burst":7,"limit":"200 per 15m","until":"2026-11-21T18:30:00Z"}},"maintenance":{"enabled":false,"message":"\"Soon\"","retry_after":"1500ms","until":"2026-11-21T18:30:00.250Z"},"unblocked":[{"at":"2026-11-21T16:00:00Z","client":"user:ada","limit":"standard"}]}"#;
     assert_eq!(overrides(json).to_json(), json);
+    let canonical = overrides(json).to_canonical();
+    assert_eq!(Overrides::from_canonical(&canonical).as_ref(), Ok(&overrides(json)));
+    let written = r#"{"limits":{"standard":{"block":0,"burst":7,"quota":200,"until":1795285800000,"window":900000}},"maintenance":{"enabled":false,"message":"\"Soon\"","retry_after":1500,"until":1795285800250},"unblocked":[{"at":1795276800000,"client":"user:ada","limit":"standard"}]}"#;
+    assert_eq!(canonical, written);
+    assert_eq!(Overrides::from_canonical("{}"), Ok(Overrides::default()));
     assert_eq!(Overrides::default().to_json(), "{}");
     assert!(overrides("{}").is_empty());
 }
@@ -84,7 +91,8 @@ fn everything_wrong_is_named_with_its_place_and_a_remedy() {
     };
     let all = wrong(
         r#"{"limits":{"a":{"limit":"200/60s","burst":-1,"block":60},"b":{"quota":1}},
-            "maintenance":{"enabled":"yes","until":"tomorrow"},"extra":1}"#,
+            "maintenance":{"enabled":"yes","until":"tomorrow"},"extra":1,
+            "unblocked":[{"limit":"a","client":"ada","at":"2026-11-21T16:00:00Z"},{"limit":"a"}]}"#,
     );
     for expected in [
         "limits.a.limit: `200/60s` is no limit; a limit reads like `100 per 60s`",
@@ -95,10 +103,19 @@ fn everything_wrong_is_named_with_its_place_and_a_remedy() {
         "maintenance.enabled: this is neither true nor false",
         "maintenance.until: `tomorrow` is no time; write it like `2026-11-21T18:30:00Z`",
         ": there is no field `extra`",
+        "unblocked.0.client: `ada` is no client; write it like `ip:192.0.2.1`",
+        "unblocked.1: `client` is missing",
     ] {
         assert!(all.contains(expected), "{expected} in\n{all}");
     }
-    for json in ["", "[]", "{\"limits\":[]}", "{\"limits\":{\"a\":1}}", "{\"maintenance\":null}"] {
+    for json in [
+        "",
+        "[]",
+        "{\"limits\":[]}",
+        "{\"limits\":{\"a\":1}}",
+        "{\"maintenance\":null}",
+        "{\"unblocked\":{}}",
+    ] {
         assert!(!wrong(json).is_empty(), "{json}");
     }
     let long = format!("{{\"maintenance\":{{\"message\":\"{}\"}}}}", "x".repeat(MESSAGE_MAX + 1));
@@ -127,7 +144,7 @@ fn what_does_not_fit_the_policy_is_said_and_changes_nothing() {
     assert_eq!(limit(&in_force, "standard"), limit(&policy, "standard"));
     let mut left = misfits;
     assert_eq!(left.drop_misfits(&policy), said);
-    assert_eq!(left.limits.keys().collect::<Vec<_>>(), ["paced"]);
+    assert_eq!(left.limits.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["paced"]);
 }
 
 #[test]
@@ -139,4 +156,83 @@ fn a_block_of_nothing_ends_blocks_that_run() {
     let decide = |policy| Admission::decide(limit(policy, "standard"), blocked, NOW);
     assert!(matches!(decide(&policy), Admission::Deny { .. }));
     assert!(matches!(decide(&freed), Admission::Allow { .. }));
+}
+
+#[test]
+fn r9_who_is_let_in_again_is_counted_anew_from_that_time_and_nobody_else_is() {
+    use crate::ClientFacts;
+    use crate::rate::{Admission, State};
+    let policy = Policy::from_json(
+        r#"{"schema":1,"limits":[{"name":"standard","quota":1,"window":60000,"block":60000,
+            "algorithm":"fixed-window","key":["identity"]}]}"#,
+    )
+    .unwrap();
+    let mut said = Overrides::default();
+    said.unblock(&policy, "standard", "user:ada", NOW).unwrap();
+    assert_eq!(overrides(&said.to_json()), said);
+    let in_force = policy.with(&said, NOW);
+    let later = NOW + Duration::from_secs(20);
+    let is_admitted = |policy: &Policy, user: &str, blocked_at: Timestamp| {
+        let limit = limit(policy, "standard");
+        let client = ClientFacts { user: Some(user), ..ClientFacts::default() };
+        let key = LimitKey::of(limit, &client, &[("", ""); 0]);
+        let state = State::Blocked { until: blocked_at + Duration::from_secs(60) };
+        let admission = Admission::decide(&policy.limit_for(limit, &key), Some(state), later);
+        matches!(admission, Admission::Allow { .. })
+    };
+    let earlier = NOW.before(Duration::from_secs(10));
+    assert!(is_admitted(&in_force, "ada", earlier));
+    assert!(!is_admitted(&in_force, "bob", earlier) && !is_admitted(&policy, "ada", earlier));
+    assert!(!is_admitted(&in_force, "ada", NOW), "blocked again since");
+    assert_eq!(in_force.to_json(), policy.to_json(), "it is no word of the policy");
+}
+
+#[test]
+fn the_list_of_who_is_let_in_again_is_bounded_and_forgets_blocks_that_ended() {
+    let policy = policy();
+    let mut said = Overrides::default();
+    for client in 0..UNBLOCKED_MAX {
+        said.unblock(&policy, "standard", &format!("user:{client}"), NOW).unwrap();
+    }
+    said.unblock(&policy, "standard", "user:7", NOW).expect("it stands there once");
+    assert_eq!(said.unblocked.len(), UNBLOCKED_MAX);
+    let full = said.unblock(&policy, "standard", "user:new", NOW).unwrap_err();
+    assert!(full.hint.contains("`block` of `0s`"), "{full}");
+    let later = NOW + Duration::from_secs(120);
+    said.unblock(&policy, "standard", "user:new", later).unwrap();
+    assert_eq!(said.unblocked.len(), 1);
+    let place =
+        |name, client| Overrides::default().unblock(&policy, name, client, NOW).unwrap_err().place;
+    assert_eq!(place("standard", "nobody"), "unblocked.0");
+    assert_eq!(place("standrad", "user:ada"), "unblocked.0");
+    let mut misfit = said;
+    misfit.unblocked[0].limit = "gone".into();
+    assert_eq!(misfit.drop_misfits(&policy)[0].place, "unblocked.0.limit");
+    assert!(misfit.is_empty());
+}
+
+#[test]
+fn a_bad_canonical_document_is_refused_with_its_place_and_a_remedy() {
+    let wrong = |json: &str| Overrides::from_canonical(json).unwrap_err();
+    for (json, place) in [
+        ("", ""),
+        ("[]", ""),
+        (r#"{"limit":{}}"#, "limit"),
+        (r#"{"limits":[]}"#, "limits"),
+        (r#"{"limits":{"a":{"quota":0,"window":1}}}"#, "limits.a.quota"),
+        (r#"{"limits":{"a":{"quota":"9","window":1}}}"#, "limits.a.quota"),
+        (r#"{"limits":{"a":{"quota":9}}}"#, "limits.a"),
+        (r#"{"limits":{"a":{"window":0,"quota":9}}}"#, "limits.a.window"),
+        (r#"{"limits":{"a":{"burst":4294967296}}}"#, "limits.a.burst"),
+        (r#"{"limits":{"a":{"limit":"1 per 1s"}}}"#, "limits.a.limit"),
+        (r#"{"maintenance":{"enabled":"yes"}}"#, "maintenance.enabled"),
+        (r#"{"maintenance":{"retry_after":-1}}"#, "maintenance.retry_after"),
+        (r#"{"unblocked":{}}"#, "unblocked"),
+        (r#"{"unblocked":[{"limit":"a","client":"user:ada"}]}"#, "unblocked"),
+    ] {
+        assert_eq!(wrong(json).place, place, "{json}");
+    }
+    assert!(wrong(&" ".repeat(JSON_MAX + 1)).to_string().contains("= hint: write it by"));
+    let long = format!(r#"{{"maintenance":{{"message":"{}"}}}}"#, "x".repeat(MESSAGE_MAX + 1));
+    assert_eq!(wrong(&long).place, "maintenance.message");
 }
