@@ -15,6 +15,7 @@
 //! assert!(policy.is_ok());
 //! ```
 
+mod bindings;
 mod browser;
 mod caching;
 mod compression;
@@ -42,6 +43,7 @@ mod values;
 
 use toml::de::DeTable;
 
+pub use bindings::bindings;
 pub use diagnostic::{Diagnostic, Report};
 pub use lints::Lint;
 pub use places::Places;

@@ -315,8 +315,11 @@ impl AsRef<[u8]> for Written {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Timestamp;
     use crate::headers::rate_limit::Quota;
     use crate::rate::{Admission, Limit, State, Verdict};
+    use alloc::string::String;
+    use alloc::vec::Vec;
     use core::time::Duration;
 
     /// Makes the same changes one by one and together.
@@ -394,5 +397,32 @@ mod tests {
             crate::respond::rate_limit(&mut fields, &verdict, quota);
             assert_eq!(fields.first("ratelimit"), Some(told.as_bytes()));
         }
+    }
+
+    #[test]
+    fn r7_a_quota_that_nobody_knows_is_not_made_up() {
+        let limit = Limit::new("ours", core::num::NonZeroU32::MIN, Duration::from_secs(60));
+        let tell = |admission, theirs: Option<&'static str>| {
+            let mut verdict = Verdict::default();
+            verdict.add(&limit, Ok(admission));
+            let mut fields = HeaderMap::new();
+            fields.extend(theirs.map(|text| {
+                (http::header::HeaderName::from_static("ratelimit"), text.parse().unwrap())
+            }));
+            let quota = Quota::told(&fields);
+            crate::respond::rate_limit(&mut fields, &verdict, quota);
+            let mut said: Vec<_> = fields.iter().map(|(name, _)| name.as_str().into()).collect();
+            said.sort();
+            (said, fields.first("ratelimit").map(<[u8]>::to_vec))
+        };
+        let strings = |names: &[&str]| names.iter().map(|n| String::from(*n)).collect::<Vec<_>>();
+        let policy = strings(&["ratelimit-policy", "x-ratelimit-limit"]);
+        assert_eq!(tell(Admission::Pass, None), (policy, None));
+        // What a hop behind knows is more than we do.
+        let theirs = "\"theirs\";r=9;t=1";
+        let kept = (strings(&["ratelimit"]), Some(theirs.into()));
+        assert_eq!(tell(Admission::Pass, Some(theirs)), kept);
+        let no = crate::rate::colo::admission(&limit, false, Timestamp::EPOCH);
+        assert_eq!(tell(no, None).1.as_deref(), Some(&b"\"ours\";r=0;t=60"[..]));
     }
 }

@@ -4,6 +4,7 @@
 //! State goes in, new state comes out; where it lives between two requests is the shell's
 //! business. An error of that place is the shell's too, and is never one of the answers here.
 
+pub mod colo;
 pub mod fixed_window;
 pub mod gcra;
 pub mod key;
@@ -39,6 +40,8 @@ pub enum Admission {
         /// What to keep for the next request.
         next_state: State,
     },
+    /// It may proceed. What is left, its store does not tell ([`colo`]).
+    Pass,
     /// It may proceed when its time has come (R5). Its place is taken: whoever asks next waits
     /// behind it.
     Wait {
@@ -97,24 +100,30 @@ impl Admission {
         (!ran).then_some(until)
     }
 
-    /// Requests that are left after this one; none after a denial.
-    pub const fn remaining(&self) -> u32 {
+    /// Requests that are left after this one; none after a denial, and nobody knows how many
+    /// where the store does not tell.
+    pub const fn remaining(&self) -> Option<u32> {
         match self {
-            Self::Allow { remaining, .. } | Self::Wait { remaining, .. } => *remaining,
-            Self::Deny { .. } => 0,
+            Self::Allow { remaining, .. } | Self::Wait { remaining, .. } => Some(*remaining),
+            Self::Deny { .. } => Some(0),
+            Self::Pass => None,
         }
     }
 
-    /// Whether this verdict leaves the client less than `other`.
+    /// Whether this verdict leaves the client less than `other`. What is not known is told
+    /// last.
     pub fn is_tighter_than(&self, other: &Self) -> bool {
-        let rank =
-            |admission: &Self| (!matches!(admission, Self::Deny { .. }), admission.remaining());
+        let rank = |admission: &Self| {
+            let remaining = admission.remaining().map_or(u64::MAX, u64::from);
+            (!matches!(admission, Self::Deny { .. }), remaining)
+        };
         rank(self) < rank(other)
     }
 
     /// What to keep for the next request.
     pub const fn next_state(&self) -> State {
         match self {
+            Self::Pass => State::NOTHING,
             Self::Allow { next_state, .. }
             | Self::Wait { next_state, .. }
             | Self::Deny { next_state, .. } => *next_state,
@@ -240,7 +249,7 @@ pub(crate) mod tests {
             match self.decide() {
                 Admission::Allow { .. } => Some(Duration::ZERO),
                 Admission::Wait { wait, .. } => Some(wait),
-                Admission::Deny { .. } => None,
+                Admission::Pass | Admission::Deny { .. } => None,
             }
         }
 

@@ -147,24 +147,31 @@ pub fn headers<'a>(fields: &mut impl FieldsMut, of: impl Iterator<Item = (&'a st
 
 /// Tells the client what is left of its quota, or how long to wait (R7). `told` is what the
 /// answer says already, by a hop behind this one: the stricter of the two is told.
+///
+/// Where the store does not tell what is left, the policy alone is told: RateLimit must have an
+/// `r` (draft-11 §4.1), and a number that is made up would be worse than none.
 pub fn rate_limit(fields: &mut impl FieldsMut, verdict: &Verdict<'_>, told: Option<Quota>) {
     let Some((limit, admission)) = verdict.tightest() else { return };
-    let (remaining, reset) = match admission {
+    let ours = match admission {
         Admission::Allow { remaining, reset, .. } | Admission::Wait { remaining, reset, .. } => {
-            (remaining, reset)
+            Some(Quota { remaining, reset })
         }
-        Admission::Deny { retry_after, .. } => (0, retry_after),
+        Admission::Deny { retry_after, .. } => Some(Quota { remaining: 0, reset: retry_after }),
+        Admission::Pass => None,
     };
-    let ours = Quota { remaining, reset };
-    if told.is_some_and(|told| told.is_stricter_than(&ours)) {
+    let is_stricter = |told: Quota| ours.is_none_or(|ours| told.is_stricter_than(&ours));
+    if told.is_some_and(is_stricter) {
         return;
     }
     let policy =
         RateLimitPolicy { name: &limit.name, quota: limit.quota.get(), window: limit.window };
     fields.set_display("ratelimit-policy", &policy);
-    fields.set_display("ratelimit", &RateLimit { name: &limit.name, remaining, reset });
     if limit.x_fields {
         fields.set_display("x-ratelimit-limit", &limit.quota);
+    }
+    let Some(Quota { remaining, reset }) = ours else { return };
+    fields.set_display("ratelimit", &RateLimit { name: &limit.name, remaining, reset });
+    if limit.x_fields {
         fields.set_display("x-ratelimit-remaining", &remaining);
         fields.set_display("x-ratelimit-reset", &ceil_secs(reset));
     }

@@ -1,23 +1,30 @@
-//! May this client proceed? The core decides, on states that live in Durable Objects.
+//! May this client proceed? The core decides, on states that live where the limit says: in
+//! Durable Objects, with Cloudflare's rate limit binding, or in this isolate.
 //!
-//! Two things are settled in this isolate. A client whose block is known here is refused here:
-//! for as long as its object said, asking again would give the same verdict, so a flood costs
-//! neither time nor money. And while the objects fail, each isolate counts by itself unless the
-//! policy says otherwise: looser than the limit says, but never without one.
+//! Two things are settled in this isolate whatever the store. A client whose block is known here
+//! is refused here: for as long as it lasts, asking again would give the same verdict, so a
+//! flood costs neither time nor money. And while a store fails, each isolate counts by itself
+//! unless the policy says otherwise: looser than the limit says, but never without one.
+
+mod circuit;
+mod failure;
+mod local_states;
+mod ratelimit;
 
 use std::cell::RefCell;
 
 use tidegate_core::rate::{EdgeStore, Limit, OnStoreError, State, StoreFailed};
 use tidegate_core::{Admission, LimitKey};
-use worker::{Env, console_warn};
+use worker::Env;
 
-use crate::local_states::LocalStates;
 use crate::{block_log, clock, limiter};
+pub(crate) use failure::{Failure, TIMEOUT};
+use local_states::LocalStates;
 
 thread_local! {
     /// Clients that are blocked, as far as this isolate has heard.
     static BLOCKED: RefCell<LocalStates> = RefCell::default();
-    /// Counts of this isolate alone: of local limits, and of all while the objects fail.
+    /// Counts of this isolate alone: of local limits, and of all while their stores fail.
     static ALONE: RefCell<LocalStates> = RefCell::default();
 }
 
@@ -34,17 +41,35 @@ pub(crate) async fn admit(
     if let Some(refusal) = remembered_block(limit, key) {
         return Ok(refusal);
     }
-    match limiter::ask(env, limit, key).await {
+    match ask(env, limit, key).await {
         Ok(admission) => {
             remember_block(limit, key, &admission);
             Ok(admission)
         }
-        Err(error) => {
-            console_warn!("tidegate: the limiter of `{}` failed: {error}", limit.name);
-            match limit.stores.on_error {
-                OnStoreError::Local => Ok(decide_alone(limit, key)),
-                OnStoreError::Allow | OnStoreError::Deny => Err(StoreFailed),
-            }
+        Err(StoreFailed) => match limit.stores.on_error {
+            OnStoreError::Local => Ok(decide_alone(limit, key)),
+            OnStoreError::Allow | OnStoreError::Deny => Err(StoreFailed),
+        },
+    }
+}
+
+/// Asks the store, unless it has just failed.
+async fn ask(env: &Env, limit: &Limit, key: &LimitKey) -> Result<Admission, StoreFailed> {
+    let in_colo = limit.stores.edge == EdgeStore::Colo;
+    let store = if in_colo { ratelimit::binding(limit) } else { limiter::BINDING.into() };
+    let asked = circuit::ask(&store, key, clock::now()).ok_or(StoreFailed)?;
+    let said = match in_colo {
+        true => ratelimit::ask(env, &store, limit, key).await,
+        false => limiter::ask(env, limit, key).await,
+    };
+    match said {
+        Ok(admission) => {
+            circuit::succeeded(&store, asked);
+            Ok(admission)
+        }
+        Err(failure) => {
+            circuit::failed(&store, asked, key, &failure, clock::now());
+            Err(StoreFailed)
         }
     }
 }
@@ -58,7 +83,7 @@ fn remembered_block(limit: &Limit, key: &LimitKey) -> Option<Admission> {
 fn remember_block(limit: &Limit, key: &LimitKey, admission: &Admission) {
     if let Admission::Deny { next_state: state @ State::Blocked { .. }, .. } = admission {
         BLOCKED.with_borrow_mut(|blocked| {
-            blocked.put(key, *state, state.expires(limit.window), clock::now());
+            blocked.remember(key, *state, state.expires(limit.window), clock::now());
         });
     }
 }
@@ -67,10 +92,8 @@ fn decide_alone(limit: &Limit, key: &LimitKey) -> Admission {
     let now = clock::now();
     ALONE.with_borrow_mut(|states| {
         let before = states.get(key);
-        let admission = Admission::decide(limit, before, now);
+        let admission = states.decide(limit, key, now);
         block_log::note(limit, key, before, &admission, now);
-        let state = admission.next_state();
-        states.put(key, state, state.expires(limit.window), now);
         admission
     })
 }

@@ -20,7 +20,6 @@ mod health;
 mod hex;
 mod in_force;
 mod limiter;
-mod local_states;
 mod origin;
 mod past_the_gate;
 mod platform;

@@ -27,7 +27,7 @@ use worker::{DurableObject, Env, Request, Response, Result, ScheduledTime, durab
 use crate::clock;
 use record::Record;
 
-pub(crate) use question::ask;
+pub(crate) use question::{BINDING, ask};
 
 /// Where the record lies in the object's storage.
 const RECORD: &str = "record";

@@ -208,3 +208,39 @@ export async function readOverrides({ TIDEGATE: kv }, millis) {
     clearTimeout(timer);
   }
 }
+
+/** What the object `name` knew, within `millis`: see `answered`. */
+export function askObject(env, binding, name, url, millis) {
+  return answered(millis, async (signal) => {
+    const answer = await env[binding].getByName(name).fetch(url, { signal });
+    return answer.headers.get("tidegate-known") ?? "";
+  });
+}
+
+/** Whether the rate limit binding lets `key` pass, `yes` or `no`, within `millis`. */
+export function askRatelimit(env, binding, key, millis) {
+  return answered(millis, async () => {
+    const { success } = await env[binding].limit({ key });
+    return success === true ? "yes" : success === false ? "no" : "";
+  });
+}
+
+/**
+ * `=` and what `ask` says; or `!` and why it says nothing: `late`, `overloaded`, or the
+ * message of its error. Whatever happens, there is an answer after `millis`.
+ */
+async function answered(millis, ask) {
+  const controller = new AbortController();
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve("!late"), millis);
+  });
+  const said = ask(controller.signal).then(
+    (text) => "=" + text,
+    (error) => "!" + (error?.overloaded === true ? "overloaded" : String(error?.message ?? error)),
+  );
+  const answer = await Promise.race([said, late]);
+  clearTimeout(timer);
+  if (answer === "!late") controller.abort();
+  return answer;
+}

@@ -1,6 +1,7 @@
 //! The platform's functions that Rust calls, declared: their bodies are in `platform.js`.
 
 use wasm_bindgen::prelude::*;
+use worker::Env;
 use worker::js_sys::Promise;
 use worker::web_sys::{Cache, ReadableStream, Request, Response};
 
@@ -65,6 +66,20 @@ extern "C" {
 
     #[wasm_bindgen(js_name = readOverrides)]
     pub(crate) fn read_overrides(env: &JsValue, millis: u32) -> Promise;
+
+    /// `=` and what the object knew, or `!` and why it does not say; never rejects.
+    #[wasm_bindgen(js_name = askObject)]
+    pub(crate) fn ask_object(
+        env: &Env,
+        binding: &str,
+        name: &str,
+        url: &str,
+        millis: u32,
+    ) -> Promise;
+
+    /// `=yes` or `=no`, or `!` and why it does not say; never rejects.
+    #[wasm_bindgen(js_name = askRatelimit)]
+    pub(crate) fn ask_ratelimit(env: &Env, binding: &str, key: &str, millis: u32) -> Promise;
 
     #[wasm_bindgen(js_name = fetchText)]
     pub(crate) fn fetch_text(url: &str, limit: u32, millis: u32) -> Promise;

@@ -10,6 +10,7 @@ pub(crate) mod reload;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod wrangler;
 
 use std::error::Error;
 use std::path::PathBuf;

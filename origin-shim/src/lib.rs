@@ -27,6 +27,7 @@ pub mod tallies;
 pub mod tokens;
 pub mod upstream;
 pub mod visitor;
+pub mod wrangler_file;
 pub mod zones;
 
 pub use gate::Gate;

@@ -31,6 +31,8 @@ enum Command {
     Limits(commands::limits::Arguments),
     /// Switch maintenance of a running shim or of the edge on and off
     Maintenance(commands::maintenance::Arguments),
+    /// Write what the limits of the policy need into `wrangler.toml`
+    Wrangler(commands::wrangler::Arguments),
     /// Print the JSON Schema of policy files, for editors
     Schema(commands::schema::Arguments),
 }
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Reload(arguments) => commands::reload::run(&arguments),
         Command::Limits(arguments) => commands::limits::run(&arguments),
         Command::Maintenance(arguments) => commands::maintenance::run(&arguments),
+        Command::Wrangler(arguments) => commands::wrangler::run(&arguments),
         Command::Schema(arguments) => commands::schema::run(&arguments),
     };
     match outcome {

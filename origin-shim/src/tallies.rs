@@ -140,7 +140,7 @@ impl Said {
             Err(StoreFailed) => Self::Uncounted,
             Ok(Admission::Deny { .. }) if limit.dry_run => Self::WouldRefuse,
             Ok(Admission::Deny { .. }) => Self::Refused,
-            Ok(Admission::Allow { .. } | Admission::Wait { .. }) => Self::Allowed,
+            Ok(Admission::Pass | Admission::Allow { .. } | Admission::Wait { .. }) => Self::Allowed,
         }
     }
 }

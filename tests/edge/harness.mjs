@@ -1,10 +1,12 @@
 // The whole path for a test: demo origin ← shim ← edge, all of them the real
 // programs, gone when the test ends.
 //
-// Two ways to run the worker, since each shows what the other hides:
+// Three ways to run the worker, since each shows what the others hide:
 //   openGate      in the process of the test, ready in a second; hosts can be chosen freely
 //   openDevGate   under `wrangler dev`, spoken to over a socket, so that every header is
 //                 what a client would see
+//   openWatchedGate  in bare workerd, with the test around it: what limits cost is counted,
+//                 what they need is broken, and the clock is the test's
 //
 // Nothing here sleeps: readiness is read from the programs, and every wait is bounded.
 
@@ -16,6 +18,7 @@ import { inRepository, program } from "./harness/repository.mjs";
 import { startDemoOrigin } from "./harness/demo-origin.mjs";
 import { startShim } from "./harness/shim.mjs";
 import { startWorker } from "./harness/worker.mjs";
+import { startWatchedWorker } from "./harness/watched-worker.mjs";
 import { startWranglerDev } from "./harness/wrangler-dev.mjs";
 
 export { cacheStatus, hop, untilHit } from "./harness/cache-status.mjs";
@@ -94,6 +97,15 @@ export async function openOperatedDevGate(t) {
   const tidegate = async (...words) =>
     (await run(program("TIDEGATE_BIN", "tidegate"), [...words, ...operate], options)).stdout;
   return { ...gate, tidegate };
+}
+
+/**
+ * @param {import("node:test").TestContext} t
+ * @param {Parameters<typeof startWatchedWorker>[1]} [options]
+ * @returns {Promise<Gate>}
+ */
+export async function openWatchedGate(t, options) {
+  return open(t, (origin) => startWatchedWorker(origin, options));
 }
 
 async function open(t, startEdge, shimEnv) {

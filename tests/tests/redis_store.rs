@@ -1,16 +1,17 @@
 //! Limits in a real Redis: it comes to the verdicts of the core, and what it cannot say is no
 //! verdict.
 
-use std::{collections::HashMap, net::Ipv6Addr, num::NonZeroU32, time::Duration};
+use std::{net::Ipv6Addr, num::NonZeroU32, time::Duration};
 
 use futures_util::future::join_all;
 use tidegate_core::{
     Timestamp,
     policy::Redis,
-    rate::{Admission, Algorithm, ClientFacts, KeyPart, Limit, LimitKey, State, StoreFailed},
+    rate::{Admission, Algorithm, ClientFacts, Limit, LimitKey, StoreFailed},
 };
 use tidegate_origin::redis_limiter::{Clock, RedisLimiter};
 use tidegate_tests::{
+    limit_traces::{self, Event, Tally, limit},
     process::PATIENCE,
     redis::{Cluster, RedisServer, Sentinels, eventually},
 };
@@ -22,75 +23,30 @@ const MINUTE: Duration = Duration::from_secs(60);
 async fn r1_r3_r4_r5_redis_comes_to_the_verdicts_of_the_core() {
     let server = RedisServer::start();
     let limiter = &connect(&server.url(), Clock::Told, SECOND * 10).await;
-    let limits = [
-        limit("fixed", Algorithm::FixedWindow, 5, MINUTE, None),
-        limit("blocking", Algorithm::FixedWindow, 3, MINUTE, Some(MINUTE * 5)),
-        limit("log", Algorithm::SlidingWindow, 4, MINUTE, None),
-        limit("longest-log", Algorithm::SlidingWindow, 16, MINUTE * 9, None),
-        limit("blocking-log", Algorithm::SlidingWindow, 4, MINUTE, Some(MINUTE * 2)),
-        limit("buckets", Algorithm::SlidingWindow, 23, MINUTE, None),
-        limit("blocking-buckets", Algorithm::SlidingWindow, 17, MINUTE, Some(MINUTE)),
-        limit("pace", Algorithm::Gcra, 7, MINUTE, None),
-        Limit { burst: 5, ..limit("burst", Algorithm::Gcra, 13, MINUTE, None) },
-        Limit { burst: 2, ..limit("blocking-pace", Algorithm::Gcra, 7, MINUTE, Some(MINUTE)) },
-        Limit {
-            burst: 9,
-            spread: true,
-            ..limit("spread", Algorithm::Gcra, 100, MINUTE * 15, None)
-        },
-    ];
-    let tallies = join_all((1..).zip(&limits).map(|(seed, limit)| trace(limiter, limit, seed)));
+    let limits = limit_traces::limits();
+    let tallies = join_all((1..).zip(&limits).map(|(seed, limit)| play(limiter, limit, seed)));
     for (limit, tally) in limits.iter().zip(tallies.await) {
         assert!(tally.clients > 800, "{}: {tally:?}", limit.name);
         assert!(tally.allowed > 300 && tally.refused > 100, "{}: {tally:?}", limit.name);
     }
-    let questions = limits.len() as u64 * EVENTS;
+    let questions = (limits.len() * EVENTS) as u64;
     let counted = limiter.counted();
     // The script comes along once; whoever asks in that moment asks twice, which counts once.
     assert_eq!((counted.round_trips, counted.failed), (questions, 0));
 }
 
-const EVENTS: u64 = 2500;
+const EVENTS: usize = 2500;
 
-#[derive(Debug, Default)]
-struct Tally {
-    clients: usize,
-    allowed: usize,
-    refused: usize,
-}
-
-/// Requests of many clients, some of which ask all the time, by a clock that is set back and
-/// forth; each verdict compared with the core's own.
-async fn trace(limiter: &RedisLimiter, limit: &Limit, seed: u64) -> Tally {
-    let mut random = seed;
-    let mut next = move |below: u64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (random >> 33) % below
-    };
-    let window = limit.window.as_millis() as u64;
-    let mut now = Timestamp::from_secs(1_795_000_000);
-    let mut states: HashMap<u64, State> = HashMap::new();
-    let mut tally = Tally::default();
-    for _ in 0..EVENTS {
-        let client = if next(2) == 0 { next(8) } else { 8 + next(2000) };
-        match next(500) {
-            0 => now = now.before(Duration::from_millis(next(3 * window))),
-            1 => now = now + Duration::from_millis(next(3 * window)),
-            // Windows begin and end to the millisecond.
-            2 => now = now + limit.window,
-            _ => now = now + Duration::from_millis(next(window / 1000)),
-        }
-        let expected = Admission::decide(limit, states.get(&client).copied(), now);
+/// Requests of many clients, by a clock that is set back and forth; each verdict compared with the
+/// core's own.
+async fn play(limiter: &RedisLimiter, limit: &Limit, seed: u64) -> Tally {
+    let events = limit_traces::trace(limit, seed, EVENTS);
+    for event in &events {
+        let Event { client, now, expected, .. } = *event;
         let found = limiter.admit(limit, &key(limit, client), now).await;
         assert_eq!(found, Ok(expected), "{}: {client} at {now:?}", limit.name);
-        states.insert(client, expected.next_state());
-        match expected {
-            Admission::Deny { .. } => tally.refused += 1,
-            _ => tally.allowed += 1,
-        }
     }
-    tally.clients = states.len();
-    tally
+    Tally::of(&events)
 }
 
 #[tokio::test]
@@ -357,7 +313,7 @@ const CLIENTS: usize = 300;
 /// What each client has left after a request more; nothing where the store has failed.
 async fn left(limiter: &RedisLimiter, limit: &Limit) -> Vec<Option<u32>> {
     let asked = (0..CLIENTS as u64).map(|client| ask(limiter, limit, client));
-    let left = |admission: Result<Admission, _>| admission.ok().map(|said| said.remaining());
+    let left = |admission: Result<Admission, _>| admission.ok()?.remaining();
     join_all(asked).await.into_iter().map(left).collect()
 }
 
@@ -397,12 +353,12 @@ async fn r5_a_slot_that_moves_to_another_master_takes_its_clients_along() {
     // While it moves, what has moved already is asked for over there.
     set(to, &["importing", &id(from)]);
     set(from, &["migrating", &id(to)]);
-    assert!(matches!(ask(&limiter, &limit, 1).await, Ok(said) if said.remaining() == 998));
+    assert!(matches!(ask(&limiter, &limit, 1).await, Ok(said) if said.remaining() == Some(998)));
     let port = nodes[to].port().to_string();
     nodes[from].command(&["migrate", "127.0.0.1", &port, &name, "0", "5000"]);
     for left in [997, 996] {
         let admission = ask(&limiter, &limit, 1).await;
-        assert!(matches!(admission, Ok(said) if said.remaining() == left), "{admission:?}");
+        assert!(matches!(admission, Ok(said) if said.remaining() == Some(left)), "{admission:?}");
     }
 
     // When it has moved, the first to ask is sent there, and then everybody knows.
@@ -411,7 +367,7 @@ async fn r5_a_slot_that_moves_to_another_master_takes_its_clients_along() {
     }
     for left in (980..996).rev() {
         let admission = ask(&limiter, &limit, 1).await;
-        assert!(matches!(admission, Ok(said) if said.remaining() == left), "{admission:?}");
+        assert!(matches!(admission, Ok(said) if said.remaining() == Some(left)), "{admission:?}");
     }
     assert_eq!(limiter.counted().failed, 0);
 }
@@ -449,17 +405,6 @@ async fn connect(url: &str, clock: Clock, timeout: Duration) -> RedisLimiter {
     limiter.tried().await;
     assert!(!limiter.counted().is_open, "Redis at {url} answers");
     limiter
-}
-
-fn limit(
-    name: &str,
-    algorithm: Algorithm,
-    quota: u32,
-    window: Duration,
-    block: Option<Duration>,
-) -> Limit {
-    let limit = Limit::new(name, NonZeroU32::new(quota).expect("a quota"), window);
-    Limit { algorithm, block, key: vec![KeyPart::ClientIp], ..limit }
 }
 
 async fn ask(limiter: &RedisLimiter, limit: &Limit, client: u64) -> Result<Admission, StoreFailed> {

@@ -16,6 +16,7 @@ use super::shape::Shape;
 use super::spelling;
 use super::values::{Count, Rate, Ttl, check_name};
 use crate::policy::{Malformed, units};
+use crate::rate::colo::Binding;
 use crate::rate::{
     Algorithm, Counted, EdgeStore, KeyPart, Limit, Numbers, OnStoreError, OriginStore, Stores,
 };
@@ -76,7 +77,9 @@ section! {
     /// Where requests are counted.
     struct StoreTable, "`store`" {
         /// At the edge: `global` (the default), exact and worldwide, one Durable Object for each
-        /// client; or `local`, in each isolate by itself.
+        /// client; `colo`, loosely in each location of Cloudflare, by its rate limit binding, for
+        /// fixed windows of 10 s or 60 s (`tidegate wrangler` writes what it needs); or `local`,
+        /// in each isolate by itself.
         optional edge: EdgeStore,
         /// In the shim: `local` (the default), in the memory of each process; or `redis`, in the
         /// Redis of `[redis]`, exact for all shims together.
@@ -102,11 +105,15 @@ words!(OnStoreError, "choice", {
     "allow" => Self::Allow,
     "deny" => Self::Deny,
 });
-words!(EdgeStore, "store of the edge", { "local" => Self::Local, "global" => Self::Global });
+words!(EdgeStore, "store of the edge", {
+    "local" => Self::Local,
+    "colo" => Self::Colo,
+    "global" => Self::Global,
+});
 words!(OriginStore, "store of the shim", { "local" => Self::Local, "redis" => Self::Redis });
 
 /// What `store` may be as one word, and the tiers that it is for.
-const STORES: [&str; 3] = ["local", "global", "redis"];
+const STORES: [&str; 4] = ["local", "colo", "global", "redis"];
 
 impl Decode for StoreSection {
     fn shape() -> Shape {
@@ -123,6 +130,7 @@ impl Decode for StoreSection {
         // The other tier counts as it would without the word.
         let (edge, origin) = match &*text {
             "local" => (EdgeStore::Local, OriginStore::Local),
+            "colo" => (EdgeStore::Colo, OriginStore::default()),
             "global" => (EdgeStore::Global, OriginStore::default()),
             "redis" => (EdgeStore::default(), OriginStore::Redis),
             _ => {
@@ -181,7 +189,7 @@ pub(super) fn resolve(
         let limit = limit(name, section, context);
         if limit.stores.origin == OriginStore::Redis && !has_redis {
             context.report(
-                store,
+                store.clone(),
                 format!(
                     "`{}` is to be counted in Redis, but nothing says where that is",
                     limit.name
@@ -190,9 +198,39 @@ pub(super) fn resolve(
             );
         }
         check_redis(&limit, place, lease, context);
+        check_colo(&limit, &limits, store, context);
         limits.push(limit);
     }
     limits
+}
+
+/// What Cloudflare's rate limit binding cannot do.
+fn check_colo(limit: &Limit, others: &[Limit], store: Range<usize>, context: &mut Context<'_>) {
+    if limit.stores.edge != EdgeStore::Colo {
+        return;
+    }
+    let Some(binding) = Binding::of(limit) else {
+        context.report(
+            store,
+            format!(
+                "`colo` counts fixed windows of 10 s or 60 s, and `{}` is no such limit",
+                limit.name
+            ),
+            "write `limit = \"N per 10s\"` or `\"N per 60s\"` and no `algorithm`, or count it in `global`",
+        );
+        return;
+    };
+    let same = |other: &&Limit| Binding::of(other).is_some_and(|other| other.name == binding.name);
+    if let Some(other) = others.iter().filter(|l| l.stores.edge == EdgeStore::Colo).find(same) {
+        context.report(
+            store,
+            format!(
+                "`{}` and `{}` would both be bound as {}",
+                other.name, limit.name, binding.name
+            ),
+            "name them apart by more than case and punctuation",
+        );
+    }
 }
 
 /// What Redis cannot do, or only for others.
@@ -280,5 +318,44 @@ fn limit(name: Located<String>, section: LimitSection, context: &mut Context<'_>
         lease: section.lease.map(|lease| lease.value.0),
         forgiven: None,
         ..defaults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use crate::rate::{EdgeStore, OriginStore};
+    use alloc::format;
+    use alloc::string::{String, ToString};
+
+    fn read_limit(lines: &str) -> Result<(EdgeStore, OriginStore), String> {
+        let source = format!("schema = 1\n[limits.x]\n{lines}");
+        let policy = read(&source, &|_| None).map_err(|report| report.to_string())?;
+        let stores = policy.model().limits[0].stores;
+        Ok((stores.edge, stores.origin))
+    }
+
+    #[test]
+    fn a_limit_that_a_binding_can_count_may_be_counted_by_it() {
+        let in_colo = Ok((EdgeStore::Colo, OriginStore::Local));
+        assert_eq!(read_limit("limit = \"5 per 10s\"\nstore = \"colo\""), in_colo);
+        assert_eq!(read_limit("limit = \"5 per 1m\"\nstore = { edge = \"colo\" }"), in_colo);
+    }
+
+    #[test]
+    fn what_no_binding_can_count_is_refused_at_its_place() {
+        for lines in [
+            "limit = \"5 per 30s\"\nstore = \"colo\"",
+            "limit = \"5 per 10s\"\nstore = \"colo\"\nalgorithm = \"sliding-window\"",
+            "limit = \"5 per 60s\"\nstore = \"colo\"\nalgorithm = \"gcra\"",
+        ] {
+            let report = read_limit(lines).unwrap_err();
+            let message =
+                "4:9: `colo` counts fixed windows of 10 s or 60 s, and `x` is no such limit";
+            assert!(report.contains(message) && report.contains("= hint: write"), "{report}");
+        }
+        let both = "limit = \"5 per 10s\"\nstore = \"colo\"\n[limits.X]\nlimit = \"5 per 60s\"\nstore = \"colo\"";
+        let report = read_limit(both).unwrap_err();
+        assert!(report.contains("would both be bound as RATELIMIT_X"), "{report}");
     }
 }

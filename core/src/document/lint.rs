@@ -11,7 +11,7 @@ use super::places::Places;
 use crate::compress::{Coding, CodingRule};
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::{Model, Route};
-use crate::rate::{KeyPart, Limit, OriginStore};
+use crate::rate::{EdgeStore, KeyPart, Limit, OriginStore};
 use crate::rule::{CacheRule, Mode};
 
 /// Finds what to warn of, in the order of the lints.
@@ -216,12 +216,21 @@ impl Linter<'_> {
                 "write `key = [\"identity\", \"client-ip\", \"anonymous\"]`",
             );
         }
-        if f64::from(limit.quota.get()) > 1000.0 * limit.window.as_secs_f64() {
+        let in_one_object = limit.stores.edge == EdgeStore::Global;
+        if in_one_object && f64::from(limit.quota.get()) > 1000.0 * limit.window.as_secs_f64() {
             self.warn(
                 Lint::TooQuick,
                 &format!("{path}.limit"),
                 format!("`{}` allows one client more than 1,000 requests a second", limit.name),
                 "name it on routes that bypass the edge, or lower it",
+            );
+        }
+        if limit.stores.edge == EdgeStore::Colo && limit.block.is_some() {
+            self.warn(
+                Lint::BlockInColo,
+                &format!("{path}.block"),
+                format!("a block of `{}` is known to the isolate that began it", limit.name),
+                "leave `block` out, or count in `global`, where all of the edge knows of it",
             );
         }
     }
@@ -361,7 +370,8 @@ mod tests {
         let by_identity = limit("5 per 1m", "identity");
         let by_header = limit("5 per 1m", "header:x-api-key");
         let too_quick = limit("5000 per 1s", "client-ip");
-        let cases: [(&str, &[&str], &str); 24] = [
+        let in_colo = "[limits.x]\nlimit = \"5 per 10s\"\nblock = \"1m\"\nstore = \"colo\"\n";
+        let cases: [(&str, &[&str], &str); 25] = [
             ("", &[taken], "TG101 5:58"),
             (auth, &[kept, "key = { identity = true }\nbrowser = \"1m\""], "TG102 9:11"),
             ("", &[kept, "key = { cookies = \"s\" }\nbrowser = \"tiered\""], "TG102 7:11"),
@@ -378,6 +388,7 @@ mod tests {
             (&by_identity, &["limit = \"x\""], "TG201 4:7"),
             (&too_quick, &["limit = \"x\""], "TG202 3:9"),
             (&by_header, &["limit = \"x\""], "TG203 8:9"),
+            (in_colo, &["limit = \"x\""], "TG204 4:9"),
             (header, &[], "TG301 3:18"),
             (proxies, &[], "TG302 3:32"),
             ("[compression]\npersonal = true\n", &[], "TG303 3:12"),

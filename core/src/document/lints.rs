@@ -29,6 +29,10 @@ pub enum Lint {
     TooQuick,
     /// A limit by what clients say of themselves, and none beside it.
     OwnWord,
+    /// A block that each isolate knows by itself.
+    BlockInColo,
+    /// `wrangler.toml` does not bind what limits need.
+    Bindings,
     /// A header names the user, but nobody may write it.
     NobodyTrusted,
     /// Everybody may name the client.
@@ -43,7 +47,7 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::UnsafeIgnore,
         Self::PublicPersonal,
         Self::UnsortedQuery,
@@ -57,6 +61,8 @@ impl Lint {
         Self::IdentityAlone,
         Self::TooQuick,
         Self::OwnWord,
+        Self::BlockInColo,
+        Self::Bindings,
         Self::NobodyTrusted,
         Self::EverybodyTrusted,
         Self::PersonalCompressed,
@@ -80,6 +86,8 @@ impl Lint {
             Self::IdentityAlone => "TG201",
             Self::TooQuick => "TG202",
             Self::OwnWord => "TG203",
+            Self::BlockInColo => "TG204",
+            Self::Bindings => "TG205",
             Self::NobodyTrusted => "TG301",
             Self::EverybodyTrusted => "TG302",
             Self::PersonalCompressed => "TG303",
@@ -127,6 +135,12 @@ impl Lint {
             }
             Self::OwnWord => {
                 "A client that sends a new value with each request never meets its limit."
+            }
+            Self::BlockInColo => {
+                "Cloudflare's binding knows no blocks: another isolate lets the client in again as soon as its window is over."
+            }
+            Self::Bindings => {
+                "The worker counts a limit in `colo` by what `wrangler.toml` binds: without it by `on_store_error`, and with other numbers by those."
             }
             Self::NobodyTrusted => {
                 "`trusted_header` counts only from `trusted_proxies`, of which there are none."

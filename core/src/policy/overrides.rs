@@ -31,7 +31,7 @@ use by_name::ByName;
 
 use super::units::DurationText;
 use super::{Malformed, Policy};
-use crate::rate::{Algorithm, Limit, LimitKey};
+use crate::rate::{Algorithm, EdgeStore, Limit, LimitKey};
 use crate::time::Timestamp;
 use crate::time::rfc3339::Rfc3339;
 
@@ -362,6 +362,10 @@ impl LimitOverride {
     fn apply(&self, limit: &mut Limit) {
         if let Some((quota, window)) = self.limit {
             (limit.quota, limit.window) = (quota, window);
+            // The numbers of a binding are those it was deployed with.
+            if limit.stores.edge == EdgeStore::Colo {
+                limit.stores.edge = EdgeStore::Global;
+            }
         }
         limit.burst = self.burst.unwrap_or(limit.burst);
         limit.block = self.block.or(limit.block);

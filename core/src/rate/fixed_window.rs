@@ -57,7 +57,7 @@ mod tests {
     fn retry_after(admission: Admission) -> Option<Duration> {
         match admission {
             Admission::Deny { retry_after, .. } => Some(retry_after),
-            Admission::Allow { .. } | Admission::Wait { .. } => None,
+            Admission::Pass | Admission::Allow { .. } | Admission::Wait { .. } => None,
         }
     }
 

@@ -50,6 +50,9 @@ const BUCKETS_V1: u8 = 4;
 const PACED_V1: u8 = 5;
 
 impl State {
+    /// What says as little of a client as no state: a block that ended long ago.
+    pub const NOTHING: Self = Self::Blocked { until: Timestamp::EPOCH };
+
     /// The bytes to store: a tag, then big-endian numbers.
     pub fn encode(&self) -> Encoded {
         let mut bytes = [0; ENCODED_MAX];

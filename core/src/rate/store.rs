@@ -26,6 +26,9 @@ pub struct Stores {
 pub enum EdgeStore {
     /// In each isolate by itself: free, and as much looser as there are isolates.
     Local,
+    /// By Cloudflare's rate limit binding, in each of its locations ([`super::colo`]): no way to
+    /// go, loosely counted, and nothing told but yes and no.
+    Colo,
     /// In one Durable Object for each client and limit: exact, worldwide.
     #[default]
     Global,
@@ -62,6 +65,7 @@ impl Stores {
     pub const fn on(&self, tier: Tier) -> &'static str {
         match (tier, self.edge, self.origin) {
             (Tier::Edge, EdgeStore::Local, _) => "in each isolate",
+            (Tier::Edge, EdgeStore::Colo, _) => "in each location of Cloudflare",
             (Tier::Edge, EdgeStore::Global, _) => "in one place worldwide",
             (Tier::Origin, _, OriginStore::Local) => "in each process",
             (Tier::Origin, _, OriginStore::Redis) => "in Redis, for all shims together",

@@ -7,31 +7,36 @@
 
 use tidegate_core::Timestamp;
 use tidegate_core::rate::{Admission, Limit, LimitKey, State};
+use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{decode_uri_component, encode_uri_component};
-use worker::{Env, Error, Request, Response, Result};
+use worker::{Env, Request, Response, Result};
 
-use crate::{block_log, digest, hex};
+use crate::admission::{Failure, TIMEOUT};
+use crate::{block_log, digest, hex, platform};
 
 /// The binding in `wrangler.toml`.
-const BINDING: &str = "LIMITER";
+pub(crate) const BINDING: &str = "LIMITER";
+/// `platform.js` reads it, too.
 const KNOWN: &str = "tidegate-known";
 
 /// Asks the object of `key` to admit one request under `limit`.
-pub(crate) async fn ask(env: &Env, limit: &Limit, key: &LimitKey) -> Result<Admission> {
+pub(crate) async fn ask(env: &Env, limit: &Limit, key: &LimitKey) -> Result<Admission, Failure> {
     // The name is a digest because Cloudflare shows names, and a key holds addresses and users.
-    let object = env.durable_object(BINDING)?.get_by_name(&digest::hex(key.as_bytes()))?;
-    let answer = object.fetch_with_str(&url(limit)?).await?;
-    let known = answer.headers().get(KNOWN)?.unwrap_or_default();
-    let (state, now) = read_known(&known)
-        .ok_or_else(|| Error::RustError(format!("the limiter answered {known:?}")))?;
+    let name = digest::hex(key.as_bytes());
+    let millis = TIMEOUT.as_millis() as u32;
+    let asking = platform::ask_object(env, BINDING, &name, &url(limit), millis);
+    let answer = JsFuture::from(asking).await.ok().and_then(|answer| answer.as_string());
+    let answer = answer.unwrap_or_default();
+    let (state, now) = read_known(Failure::or(&answer)?).ok_or(Failure::Nonsense)?;
     let admission = Admission::decide(limit, state, now);
     block_log::note(limit, key, state, &admission, now);
     Ok(admission)
 }
 
-fn url(limit: &Limit) -> Result<String> {
-    let limit = serde_json::to_string(limit)?;
-    Ok(format!("https://limiter/?{}", String::from(encode_uri_component(&limit))))
+fn url(limit: &Limit) -> String {
+    // A limit is numbers and names: there is always a text of it.
+    let limit = serde_json::to_string(limit).unwrap_or_default();
+    format!("https://limiter/?{}", String::from(encode_uri_component(&limit)))
 }
 
 /// The limit that a question brings along.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Outcome, PolicyArgument};
+use super::{Outcome, PolicyArgument, wrangler};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -22,7 +22,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let policy =
         arguments.file.clone().map_or_else(|| arguments.policy.clone(), PolicyArgument::of);
     let reading = policy.read()?;
-    let warnings = policy.warnings(&reading);
+    let mut warnings = policy.warnings(&reading);
+    let limits = &reading.policy.model().limits;
+    warnings.push_str(&wrangler::warnings(&policy.policy, limits));
     if arguments.deny_warnings && !warnings.is_empty() {
         return Err(warnings.trim_end().into());
     }

@@ -59,7 +59,7 @@ fn turns(limit: &Limit, pauses: &[u64]) -> Vec<Timestamp> {
     let turn = |(now, admission)| match admission {
         Admission::Allow { .. } => Some(now),
         Admission::Wait { wait, .. } => Some(now + wait),
-        Admission::Deny { .. } => None,
+        Admission::Pass | Admission::Deny { .. } => None,
     };
     run(limit, pauses).into_iter().filter_map(turn).collect()
 }

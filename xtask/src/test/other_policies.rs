@@ -14,7 +14,8 @@ use crate::{edge, run};
 #[derive(Clone, Copy)]
 pub(super) enum OtherPolicy {
     /// The repository's with one time to live changed, keys for tokens, and somebody who gets
-    /// through maintenance: what the tests at the edge show that the worker follows the policy by.
+    /// through maintenance, and limits in every store: what the tests at the edge show that the
+    /// worker follows the policy by.
     Changed,
     /// That of the cases in tests/cases.
     Cases,
@@ -41,6 +42,73 @@ edge = { mode = "override", ttl = "1h" }
 
 [maintenance]
 allow = ["198.51.100.0/24"]
+"#;
+
+/// And limits in the other stores of the edge, for tests/edge/stores.test.mjs. Nothing caches
+/// what they are asked for, so each admitted request reaches the origin.
+const LIMITS: &str = r#"
+[limits.in-colo]
+limit = "5 per 60s"
+store = "colo"
+
+[limits.in-colo-blocking]
+limit = "3 per 10s"
+block = "5m"
+store = "colo"
+
+[limits.unbound]
+limit = "2 per 60s"
+store = "colo"
+
+[limits.open]
+limit = "1 per 60s"
+on_store_error = "allow"
+
+[limits.shut]
+limit = "100 per 60s"
+on_store_error = "deny"
+
+[limits.spread]
+limit = "5 per 1s"
+algorithm = "gcra"
+burst = 2
+spread = true
+
+[[routes]]
+name = "in-colo"
+match = "/api/v1/in-colo"
+upstream = "base_svc"
+limit = "in-colo"
+
+[[routes]]
+name = "in-colo-blocking"
+match = "/api/v1/in-colo-blocking"
+upstream = "base_svc"
+limit = "in-colo-blocking"
+
+[[routes]]
+name = "unbound"
+match = "/api/v1/unbound"
+upstream = "base_svc"
+limit = "unbound"
+
+[[routes]]
+name = "open"
+match = "/api/v1/open"
+upstream = "base_svc"
+limit = "open"
+
+[[routes]]
+name = "shut"
+match = "/api/v1/shut"
+upstream = "base_svc"
+limit = "shut"
+
+[[routes]]
+name = "spread"
+match = "/api/v1/spread"
+upstream = "base_svc"
+limit = "spread"
 "#;
 
 impl OtherPolicy {
@@ -71,7 +139,7 @@ impl OtherPolicy {
             Self::Changed => {
                 let original = fs::read_to_string(workspace.path("tidegate.toml"))?;
                 ensure!(original.contains(DAY), "tidegate.toml has no `{DAY}` to change");
-                Ok(original.replace(DAY, TWO_HOURS) + TOKENS)
+                Ok(original.replace(DAY, TWO_HOURS) + TOKENS + LIMITS)
             }
             Self::Cases => run::answer(workspace.debug_binary("edge-cases-policy"), &[])
                 .context("edge-cases-policy wrote no policy"),

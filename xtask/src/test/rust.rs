@@ -77,6 +77,7 @@ pub(super) fn point_at_programs(workspace: &Workspace, command: &mut Command) {
     command.env("TIDEGATE_BIN", workspace.debug_binary("tidegate"));
     command.env("DEMO_ORIGIN_BIN", workspace.debug_binary("demo-origin"));
     command.env("VERDICTS_BIN", workspace.debug_binary("verdicts"));
+    command.env("LIMIT_TRACES_BIN", workspace.debug_binary("limit-traces"));
 }
 
 fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {

@@ -236,3 +236,17 @@ fn a_bad_canonical_document_is_refused_with_its_place_and_a_remedy() {
     let long = format!(r#"{{"maintenance":{{"message":"{}"}}}}"#, "x".repeat(MESSAGE_MAX + 1));
     assert_eq!(wrong(&long).place, "maintenance.message");
 }
+
+#[test]
+fn a_binding_keeps_its_numbers_so_objects_count_what_is_overridden() {
+    use crate::rate::EdgeStore;
+    let mut limit = limit(&policy(), "standard").clone();
+    limit.stores.edge = EdgeStore::Colo;
+    let edge_under = |json: &str| {
+        let mut limit = limit.clone();
+        overrides(json).limits.get("standard").unwrap().apply(&mut limit);
+        limit.stores.edge
+    };
+    assert_eq!(edge_under(r#"{"limits":{"standard":{"block":"10s"}}}"#), EdgeStore::Colo);
+    assert_eq!(edge_under(r#"{"limits":{"standard":{"limit":"9 per 10s"}}}"#), EdgeStore::Global);
+}

@@ -1,0 +1,103 @@
+// Runs in workerd, around the built worker, which stays as it is: counts what its limits cost,
+// breaks what they need, and tells it the time. The tests speak to it by the host
+// `control.test`; nothing of it is in any build.
+
+import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
+import Worker, { Limiter as BuiltLimiter } from "./index.js";
+
+const calls = { objects: 0, ratelimits: 0 };
+/** What becomes of questions: `none`, `throws`, `hangs` or `nonsense`. */
+const faults = { objects: "none", ratelimits: "none" };
+
+let told;
+const tell = Date.now;
+Date.now = () => told ?? tell();
+
+/** Far longer than anybody waits. */
+const forever = () => scheduler.wait(600_000);
+
+export class Limiter extends DurableObject {
+  #built;
+
+  constructor(ctx, env) {
+    super(ctx, env);
+    this.#built = new BuiltLimiter(ctx, env);
+  }
+
+  async fetch(request) {
+    const { host, pathname } = new URL(request.url);
+    if (host === "control.test") return this.#control(pathname.slice(1));
+    calls.objects += 1;
+    if (faults.objects === "throws") throw new Error("a fault of the test");
+    if (faults.objects === "hangs") await forever();
+    if (faults.objects === "nonsense") {
+      return new Response(null, { headers: { "tidegate-known": "well, well" } });
+    }
+    return this.#built.fetch(request);
+  }
+
+  alarm() {
+    return this.#built.alarm();
+  }
+
+  async #control(what) {
+    if (what === "evict") this.ctx.abort("evicted by the test");
+    if (what === "alarm") await this.alarm();
+    const [stored, alarm] = [await this.ctx.storage.list(), await this.ctx.storage.getAlarm()];
+    return Response.json({ stored: stored.size, alarm });
+  }
+}
+
+export default class extends WorkerEntrypoint {
+  fetch(request) {
+    const url = new URL(request.url);
+    if (url.host === "control.test") return this.#control(url, request);
+    return new Worker(this.ctx, { ...this.env, ...this.#ratelimits() }).fetch(request);
+  }
+
+  /** The bindings of rate limits, watched. */
+  #ratelimits() {
+    const bindings = Object.entries(this.env).filter(([name]) => name.startsWith("RATELIMIT_"));
+    const watched = ([name, binding]) => [name, { limit: (asked) => limit(binding, asked) }];
+    return Object.fromEntries(bindings.map(watched));
+  }
+
+  async #control(url, request) {
+    if (url.pathname === "/calls") return Response.json(calls);
+    if (url.pathname === "/fault") {
+      Object.assign(faults, await request.json());
+      return Response.json(faults);
+    }
+    if (url.pathname === "/clock") {
+      told = (await request.json()) ?? undefined;
+      return Response.json(Date.now());
+    }
+    if (url.pathname === "/trace") return Response.json(await this.#trace(await request.json()));
+    const object = this.env.LIMITER.getByName(url.searchParams.get("name"));
+    // An object that is aborted answers nothing.
+    const nothing = () => Response.json(null);
+    return object.fetch(`https://control.test${url.pathname}`).catch(nothing);
+  }
+
+  /** Asks one object after the other, each at its time; what each knew. */
+  async #trace({ limit, events }) {
+    const question = `https://limiter/?${encodeURIComponent(JSON.stringify(limit))}`;
+    const known = [];
+    for (const [name, now, evict] of events) {
+      told = now;
+      const stub = () => this.env.LIMITER.getByName(`${limit.name}/${name}`);
+      if (evict) await stub().fetch("https://control.test/evict").catch(() => {});
+      known.push((await stub().fetch(question)).headers.get("tidegate-known"));
+    }
+    told = undefined;
+    return known;
+  }
+}
+
+async function limit(binding, asked) {
+  calls.ratelimits += 1;
+  if (faults.ratelimits === "throws") throw new Error("a fault of the test");
+  if (faults.ratelimits === "hangs") await forever();
+  if (faults.ratelimits === "nonsense") return {};
+  return binding.limit(asked);
+}
