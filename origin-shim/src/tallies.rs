@@ -1,7 +1,7 @@
 //! How often each limit has said what since the process started: what an operator looks at.
 //!
 //! Counting is one addition to a number that no other thread counts in, as long as there are no
-//! more threads than [`LANES`].
+//! more threads than `LANES`.
 
 mod rehearsals;
 
