@@ -69,7 +69,7 @@ impl Table {
             if let Some(free) = (at..self.slots()).find(|at| self.is_free(*at)) {
                 let (from, to) = (at * self.width, free * self.width);
                 self.bytes.copy_within(from..to, from + self.width);
-                self.slot_mut(at)[..USED].copy_from_slice(digest.as_bytes());
+                self.slot_mut(at)[..USED].copy_from_slice(&digest.to_bytes());
                 self.len += 1;
                 return at;
             }
@@ -258,7 +258,7 @@ mod tests {
                 prop_assert!(in_order.is_sorted_by_key(|digest| digest.leading()));
                 for digest in in_order.drain(..) {
                     let at = table.find(digest).expect("it stands there");
-                    let [.., name] = *digest.as_bytes();
+                    let [.., name] = digest.to_bytes();
                     prop_assert_eq!(table.digest(at), digest);
                     prop_assert_eq!(Some(&table.used(at)), held.get(&name));
                     prop_assert_eq!(State::decode_first(table.state(at)), Some(state(name)));
