@@ -1,11 +1,11 @@
 //! Traces of requests under limits of every algorithm, by a clock that is set back and forth, with
 //! the verdicts of the core: what each store is held to.
 
-use std::{collections::HashMap, num::NonZeroU32, time::Duration};
+use std::{collections::HashMap, net::Ipv6Addr, num::NonZeroU32, time::Duration};
 
 use tidegate_core::{
     Timestamp,
-    rate::{Admission, Algorithm, KeyPart, Limit, State},
+    rate::{Admission, Algorithm, ClientFacts, KeyPart, Limit, LimitKey, State},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -75,6 +75,15 @@ pub fn limit(
 ) -> Limit {
     let limit = Limit::new(name, NonZeroU32::new(quota).expect("a quota"), window);
     Limit { algorithm, block, key: vec![KeyPart::ClientIp], ..limit }
+}
+
+/// What a client of a trace is counted by.
+#[must_use]
+pub fn key(limit: &Limit, client: u64) -> LimitKey {
+    const NO_FIELDS: [(&str, &str); 0] = [];
+    let ip = Ipv6Addr::from_bits(u128::from(client) << 64);
+    let client = ClientFacts { ip: Some(ip.into()), ..ClientFacts::default() };
+    LimitKey::of(limit, &client, &NO_FIELDS)
 }
 
 /// So many requests under `limit` of up to 2,008 clients, eight of which ask all the time. The

@@ -1,17 +1,17 @@
 //! Limits in a real Redis: it comes to the verdicts of the core, and what it cannot say is no
 //! verdict.
 
-use std::{net::Ipv6Addr, num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use futures_util::future::join_all;
 use tidegate_core::{
     Timestamp,
     policy::Redis,
-    rate::{Admission, Algorithm, ClientFacts, Limit, LimitKey, StoreFailed},
+    rate::{Admission, Algorithm, Limit, StoreFailed},
 };
 use tidegate_origin::redis_limiter::{Clock, RedisLimiter};
 use tidegate_tests::{
-    limit_traces::{self, Event, Tally, limit},
+    limit_traces::{self, Event, Tally, key, limit},
     process::PATIENCE,
     redis::{Cluster, RedisServer, Sentinels, eventually},
 };
@@ -409,11 +409,4 @@ async fn connect(url: &str, clock: Clock, timeout: Duration) -> RedisLimiter {
 
 async fn ask(limiter: &RedisLimiter, limit: &Limit, client: u64) -> Result<Admission, StoreFailed> {
     limiter.admit(limit, &key(limit, client), Timestamp::from_secs(1_795_000_000)).await
-}
-
-fn key(limit: &Limit, client: u64) -> LimitKey {
-    let ip = Ipv6Addr::from_bits(u128::from(client) << 64);
-    let client = ClientFacts { ip: Some(ip.into()), ..ClientFacts::default() };
-    const NO_FIELDS: [(&str, &str); 0] = [];
-    LimitKey::of(limit, &client, &NO_FIELDS)
 }
