@@ -117,11 +117,18 @@ pub fn host(data: &[u8]) {
     assert_eq!(again.as_str(), host.as_str());
 }
 
-/// What is read can be written, and is read again as the same.
+/// What is read can be written, in words and in the canonical form, and is read again as the same.
 pub fn overrides(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match Overrides::from_json(text) {
-        Ok(read) => assert_eq!(Overrides::from_json(&read.to_json()), Ok(read)),
+        Ok(read) => {
+            assert_eq!(Overrides::from_json(&read.to_json()).as_ref(), Ok(&read));
+            assert_eq!(Overrides::from_canonical(&read.to_canonical()), Ok(read));
+        }
         Err(wrong) => assert!(!wrong.is_empty() && wrong.iter().all(|o| !o.hint.is_empty())),
+    }
+    match Overrides::from_canonical(text) {
+        Ok(read) => assert_eq!(Overrides::from_canonical(&read.to_canonical()), Ok(read)),
+        Err(wrong) => assert!(!wrong.hint.is_empty()),
     }
 }
