@@ -1,6 +1,7 @@
 //! What the benches share: a clock that others on the machine do not disturb much, and an
-//! allocator that counts.
+//! allocator that counts, and how they are called and judge.
 
 pub mod allocations;
 pub mod clock;
+pub mod command;
 pub mod measure;

@@ -1,6 +1,6 @@
 //! What is promised, and whether it holds.
 
-use serde::Serialize;
+use tidegate_bench::command::Verdict;
 use tidegate_bench::measure::Cost;
 
 use crate::decisions::{DECISION, PLAN};
@@ -13,14 +13,6 @@ const DECISION_NS: f64 = 500.0;
 const ALLOCATIONS: u64 = 2;
 /// Against the peer, doing the same.
 const TIMES_FASTER: f64 = 5.0;
-
-/// One budget, and what was measured.
-#[derive(Debug, Serialize)]
-pub(crate) struct Verdict {
-    pub(crate) budget: String,
-    pub(crate) found: String,
-    pub(crate) holds: bool,
-}
 
 /// Judges by medians.
 pub(crate) fn judge(report: &Report) -> Vec<Verdict> {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use tidegate_bench::allocations::Counting;
+use tidegate_bench::command::Options;
 use tidegate_bench::measure::{Effort, measure};
 
 use crate::decisions::Held;
@@ -31,24 +32,17 @@ const SIZES: [usize; 3] = [1, 100, 1000];
 #[derive(Parser)]
 #[command(name = "cargo xtask bench core")]
 struct Arguments {
-    /// Write JSON
-    #[arg(long)]
-    json: bool,
-    /// Measure for a second or two: enough to see that it runs, too short to judge by
-    #[arg(long)]
-    quick: bool,
-    /// Measure only what has this in its name, and judge nothing; for a profiler
-    #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
+    #[command(flatten)]
+    options: Options,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let effort = match arguments.quick {
+    let Arguments { options } = Arguments::parse();
+    let effort = match options.quick {
         true => Effort { samples: 9, sample: Duration::from_millis(1) },
         false => Effort { samples: 101, sample: Duration::from_millis(3) },
     };
-    let wanted = arguments.only.as_deref().unwrap_or_default();
+    let wanted = options.wanted();
     let sizes = SIZES.map(|routes| {
         let world = World::new(routes);
         let held = Held::by(&world);
@@ -63,16 +57,5 @@ fn main() -> ExitCode {
     let mut works = peer::side_by_side(&world, &held);
     works.retain(|work| work.name().contains(wanted));
     let report = Report { sizes: sizes.into(), beside_peer: measure(works, effort) };
-    let verdicts = match arguments.only {
-        Some(_) => Vec::new(),
-        None => budgets::judge(&report),
-    };
-    match arguments.json {
-        true => report.print_json(&verdicts),
-        false => report.print(&verdicts),
-    }
-    match verdicts.iter().all(|verdict| verdict.holds) {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
+    options.conclude(&report, budgets::judge, Report::print)
 }

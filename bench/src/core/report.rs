@@ -3,8 +3,6 @@
 use serde::Serialize;
 use tidegate_bench::measure::Cost;
 
-use crate::budgets::Verdict;
-
 /// Everything that was measured.
 #[derive(Serialize)]
 pub(crate) struct Report {
@@ -34,7 +32,7 @@ impl Report {
         find(&self.beside_peer, name)
     }
 
-    pub(crate) fn print(&self, verdicts: &[Verdict]) {
+    pub(crate) fn print(&self) {
         println!("Nanoseconds of one core for each call: median, quickest; allocations.\n");
         for Sized { routes, costs } in &self.sizes {
             println!("{routes} {}", if *routes == 1 { "route" } else { "routes" });
@@ -43,15 +41,6 @@ impl Report {
         }
         println!("beside the crate http-cache-semantics");
         self.beside_peer.iter().for_each(print_cost);
-        println!();
-        for Verdict { budget, found, holds } in verdicts {
-            println!("{}  {budget}: {found}", if *holds { "PASS" } else { "FAIL" });
-        }
-    }
-
-    pub(crate) fn print_json(&self, verdicts: &[Verdict]) {
-        let whole = serde_json::json!({ "measured": self, "budgets": verdicts });
-        println!("{whole:#}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is promised, and whether it holds.
 
-use serde::Serialize;
+use tidegate_bench::command::Verdict;
 
 use crate::local;
 use crate::report::{Report, Row};
@@ -14,14 +14,6 @@ const BYTES_EACH: f64 = 100.0;
 const ROUND_TRIPS: f64 = 1.0;
 /// So many clients are known.
 const KNOWN: u32 = 1_000_000;
-
-/// One budget, and what was measured.
-#[derive(Debug, Serialize)]
-pub(crate) struct Verdict {
-    pub(crate) budget: String,
-    pub(crate) found: String,
-    pub(crate) holds: bool,
-}
 
 /// Judges by medians, and by the worst of all algorithms.
 pub(crate) fn judge(report: &Report) -> Vec<Verdict> {

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use tidegate_bench::allocations::Counting;
+use tidegate_bench::command::Options;
 use tidegate_bench::measure::{Effort, measure};
 
 use crate::report::{Report, Row};
@@ -34,24 +35,17 @@ const KNOWN: [u32; 3] = [1, 1_000, 1_000_000];
 #[derive(Parser)]
 #[command(name = "cargo xtask bench limits")]
 struct Arguments {
-    /// Write JSON
-    #[arg(long)]
-    json: bool,
-    /// Measure for some seconds: enough to see that it runs, too short to judge by
-    #[arg(long)]
-    quick: bool,
-    /// Measure only what has this in its name, and judge nothing; for a profiler
-    #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
+    #[command(flatten)]
+    options: Options,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let effort = match arguments.quick {
+    let Arguments { options } = Arguments::parse();
+    let effort = match options.quick {
         true => Effort { samples: 9, sample: Duration::from_millis(1) },
         false => Effort { samples: 41, sample: Duration::from_millis(10) },
     };
-    let wanted = arguments.only.as_deref().unwrap_or_default();
+    let wanted = options.wanted();
     let mut rows = Vec::new();
     for known in KNOWN {
         let all = local::all(known).into_iter().chain(peer::all(known));
@@ -66,21 +60,10 @@ fn main() -> ExitCode {
             }));
         }
     }
-    let effort = match arguments.quick {
+    let effort = match options.quick {
         true => shared::Effort { rounds: 1, round: Duration::from_millis(100) },
         false => shared::Effort { rounds: 7, round: Duration::from_millis(800) },
     };
     let report = Report { in_memory: rows, shared: shared::measure(wanted, effort) };
-    let verdicts = match arguments.only {
-        Some(_) => Vec::new(),
-        None => budgets::judge(&report),
-    };
-    match arguments.json {
-        true => report.print_json(&verdicts),
-        false => report.print(&verdicts),
-    }
-    match verdicts.iter().all(|verdict| verdict.holds) {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
+    options.conclude(&report, budgets::judge, Report::print)
 }

@@ -3,7 +3,6 @@
 use serde::Serialize;
 use tidegate_bench::measure::Cost;
 
-use crate::budgets::Verdict;
 use crate::shared::Shared;
 
 /// Everything that was measured, by the place where states live.
@@ -22,7 +21,7 @@ pub(crate) struct Row {
 }
 
 impl Report {
-    pub(crate) fn print(&self, verdicts: &[Verdict]) {
+    pub(crate) fn print(&self) {
         println!("A decision on one core: nanoseconds (median, quickest), million a second,");
         println!("allocations; bytes that are held for each client.");
         let mut known = 0;
@@ -49,15 +48,6 @@ impl Report {
             }
             print_shared(row);
         }
-        println!();
-        for Verdict { budget, found, holds } in verdicts {
-            println!("{}  {budget}: {found}", if *holds { "PASS" } else { "FAIL" });
-        }
-    }
-
-    pub(crate) fn print_json(&self, verdicts: &[Verdict]) {
-        let whole = serde_json::json!({ "measured": self, "budgets": verdicts });
-        println!("{whole:#}");
     }
 }
 
