@@ -9,6 +9,7 @@ pub mod alike;
 pub mod answer_store;
 pub mod audit;
 pub mod body;
+mod by_limit;
 pub mod clock;
 pub mod coder;
 pub mod compressing;

@@ -18,13 +18,14 @@ use digest::Digester;
 use tidegate_core::rate::Limit;
 use tidegate_core::{Admission, LimitKey, Timestamp};
 
+use crate::by_limit::ByLimit;
+
 /// The clients of all limits of a policy. What is remembered is shared with those that
 /// [`Limiter::succeed`] this one.
 #[derive(Debug)]
 pub struct Limiter {
     digester: Digester,
-    /// By the names of limits.
-    clients: Vec<(Box<str>, Arc<Clients>)>,
+    clients: ByLimit<Arc<Clients>>,
 }
 
 /// Clients of a limit that says nothing about it.
@@ -34,36 +35,25 @@ impl Limiter {
     /// A limiter that knows no client yet.
     pub fn new(limits: &[Limit]) -> Self {
         let clients = |limit: &Limit| Arc::new(Clients::new(limit, capacity(limit)));
-        Self::by_name(Digester::new(), limits, clients)
+        Self { digester: Digester::new(), clients: ByLimit::new(limits, clients) }
     }
 
     /// The limiter of a policy that comes into force now: what is known of clients stays,
     /// limit by limit.
     #[must_use]
     pub fn succeed(&self, limits: &[Limit], now: Timestamp) -> Self {
-        let clients = |limit: &Limit| match self.clients(&limit.name) {
+        let clients = |limit: &Limit| match self.clients.get(&limit.name) {
             Some(known) if known.suits(limit, capacity(limit)) => Arc::clone(known),
             Some(known) => Arc::new(known.resized(limit, capacity(limit), now)),
             None => Arc::new(Clients::new(limit, capacity(limit))),
         };
-        Self::by_name(self.digester.clone(), limits, clients)
-    }
-
-    fn by_name(
-        digester: Digester,
-        limits: &[Limit],
-        clients: impl Fn(&Limit) -> Arc<Clients>,
-    ) -> Self {
-        let named = |limit: &Limit| (limit.name.as_str().into(), clients(limit));
-        let mut clients: Vec<(Box<str>, _)> = limits.iter().map(named).collect();
-        clients.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Self { digester, clients }
+        Self { digester: self.digester.clone(), clients: ByLimit::new(limits, clients) }
     }
 
     /// Decides on one request of the client `key`, and remembers it. `limit` is one of those
     /// that the limiter was made for; by others nobody is counted.
     pub fn admit(&self, limit: &Limit, key: &LimitKey, now: Timestamp) -> Admission {
-        match self.clients(&limit.name) {
+        match self.clients.get(&limit.name) {
             Some(clients) => clients.admit(limit, key, self.digester.digest(key), now),
             None => Admission::decide(limit, None, now),
         }
@@ -76,12 +66,12 @@ impl Limiter {
             let state = clients.state(self.digester.digest(key));
             matches!(Admission::decide(limit, state, now), Admission::Deny { .. })
         };
-        self.clients(&limit.name).is_some_and(refuses)
+        self.clients.get(&limit.name).is_some_and(refuses)
     }
 
     /// Notes that the client `key` is blocked under `limit`, by the word of another store.
     pub fn note_block(&self, limit: &Limit, key: &LimitKey, until: Timestamp, now: Timestamp) {
-        if let Some(clients) = self.clients(&limit.name) {
+        if let Some(clients) = self.clients.get(&limit.name) {
             clients.note_block(limit, key, self.digester.digest(key), until, now);
         }
     }
@@ -89,13 +79,13 @@ impl Limiter {
     /// Who is blocked under the limit of this name, in the order of their names: the first
     /// 10,000 that were blocked. Walks through those and no others.
     pub fn blocked(&self, limit: &str, now: Timestamp) -> Vec<Block> {
-        self.clients(limit).map(|clients| clients.blocked(now)).unwrap_or_default()
+        self.clients.get(limit).map(|clients| clients.blocked(now)).unwrap_or_default()
     }
 
     /// Forgets a client under `limit`, by the name that [`Self::blocked`] lists; whether
     /// anything was known of it. Its quota is whole again.
     pub fn unblock(&self, limit: &str, client: &str) -> bool {
-        let Some(clients) = self.clients(limit) else { return false };
+        let Some(clients) = self.clients.get(limit) else { return false };
         let parsed = || Some(self.digester.digest(&LimitKey::parse(limit, client)?));
         let digest = clients.named(client).or_else(parsed);
         digest.is_some_and(|digest| clients.forget(digest))
@@ -103,12 +93,7 @@ impl Limiter {
 
     /// How many clients are remembered under the limit of this name.
     pub fn len(&self, limit: &str) -> usize {
-        self.clients(limit).map_or(0, |clients| clients.len())
-    }
-
-    fn clients(&self, limit: &str) -> Option<&Arc<Clients>> {
-        let at = self.clients.binary_search_by(|(name, _)| (**name).cmp(limit)).ok()?;
-        Some(&self.clients[at].1)
+        self.clients.get(limit).map_or(0, |clients| clients.len())
     }
 }
 

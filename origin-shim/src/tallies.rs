@@ -12,9 +12,11 @@ pub use rehearsals::Rehearsals;
 use tidegate_core::Admission;
 use tidegate_core::rate::{Limit, StoreFailed};
 
+use crate::by_limit::ByLimit;
+
 /// The tallies of all limits of a policy: 1 KiB for each limit.
 #[derive(Debug)]
-pub struct Tallies(Vec<(Box<str>, Arc<Tally>)>);
+pub struct Tallies(ByLimit<Arc<Tally>>);
 
 /// How often one limit said what.
 #[derive(Debug, Default)]
@@ -65,26 +67,19 @@ thread_local! {
 impl Tallies {
     /// Nothing is counted yet.
     pub fn new(limits: &[Limit]) -> Self {
-        Self::by_name(limits, |_| Arc::default())
+        Self(ByLimit::new(limits, |_| Arc::default()))
     }
 
     /// The tallies of a policy that comes into force now: they go on limit by limit.
     #[must_use]
     pub fn succeed(&self, limits: &[Limit]) -> Self {
-        Self::by_name(limits, |name| self.of(name).map(Arc::clone).unwrap_or_default())
-    }
-
-    fn by_name(limits: &[Limit], tally: impl Fn(&str) -> Arc<Tally>) -> Self {
-        let named = |limit: &Limit| (limit.name.as_str().into(), tally(&limit.name));
-        let mut tallies: Vec<(Box<str>, _)> = limits.iter().map(named).collect();
-        tallies.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Self(tallies)
+        let known = |limit: &Limit| self.of(&limit.name).map(Arc::clone).unwrap_or_default();
+        Self(ByLimit::new(limits, known))
     }
 
     /// The tally of the limit of this name.
     pub fn of(&self, limit: &str) -> Option<&Arc<Tally>> {
-        let at = self.0.binary_search_by(|(name, _)| (**name).cmp(limit)).ok()?;
-        Some(&self.0[at].1)
+        self.0.get(limit)
     }
 
     /// Counts what `limit` said to a request.

@@ -226,7 +226,7 @@ fn threads_count_together() {
 /// What is known of a client.
 fn lookup(limiter: &Limiter, limit: &Limit, client: u32) -> Option<State> {
     let digest = limiter.digester.digest(&key(limit, client));
-    limiter.clients(&limit.name).unwrap().state(digest)
+    limiter.clients.get(&limit.name).unwrap().state(digest)
 }
 
 fn limits() -> impl Strategy<Value = Vec<Limit>> {
