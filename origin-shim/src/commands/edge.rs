@@ -72,7 +72,7 @@ impl Edge {
         let now = clock::now();
         let body = body.map(|body| body.to_string()).unwrap_or_else(|| "{}".into());
         match (method.as_str(), path) {
-            ("GET", ["limits"]) => Ok(self.limits(&self.read()?, now)),
+            ("GET", ["limits"]) => Ok(self.limits(&self.read(now)?, now)),
             ("PUT", ["limits", name]) => {
                 let said = operating::with_end(body, now).map_err(one)?;
                 let said = LimitOverride::from_json(&said).map_err(|bad| all(&bad))?;
@@ -103,7 +103,7 @@ impl Edge {
                      npx wrangler tail --search '\"log\":\"block\"'"
                     .into())
             }
-            ("GET", ["maintenance"]) => Ok(self.maintenance(&self.read()?, now)),
+            ("GET", ["maintenance"]) => Ok(self.maintenance(&self.read(now)?, now)),
             ("PUT", ["maintenance"]) => {
                 let said = operating::with_end(body, now).map_err(one)?;
                 let said = MaintenanceOverride::from_json(&said).map_err(|bad| all(&bad))?;
@@ -167,7 +167,7 @@ impl Edge {
     }
 
     /// What lies in KV, without what does not fit the policy: that is said.
-    fn read(&self) -> Result<Overrides, Box<dyn Error>> {
+    fn read(&self, now: Timestamp) -> Result<Overrides, Box<dyn Error>> {
         let Some(document) = self.kv.get()? else { return Ok(Overrides::default()) };
         let mut overrides = Overrides::from_canonical(&document).map_err(|bad| {
             format!(
@@ -178,7 +178,7 @@ impl Edge {
         for misfit in overrides.drop_misfits(&self.policy) {
             eprintln!("left out: {misfit}");
         }
-        overrides.drop_ended(clock::now());
+        overrides.drop_ended(now);
         Ok(overrides)
     }
 
@@ -187,8 +187,7 @@ impl Edge {
         now: Timestamp,
         change: impl FnOnce(&mut Overrides) -> Result<(), Objection>,
     ) -> Result<Overrides, Box<dyn Error>> {
-        let mut overrides = self.read()?;
-        overrides.drop_ended(now);
+        let mut overrides = self.read(now)?;
         change(&mut overrides).map_err(one)?;
         self.kv.put(&overrides.to_canonical())?;
         Ok(overrides)
