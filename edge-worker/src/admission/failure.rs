@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use worker::js_sys::Promise;
+use worker::js_sys::futures::JsFuture;
+
 /// So long a request waits for a store at most. A Durable Object that is new, on another
 /// continent, takes a few hundred milliseconds.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
@@ -22,8 +25,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// What a question of `platform.js` to a store comes to; it is never rejected.
+    pub(crate) async fn or_said(asking: Promise) -> Result<String, Self> {
+        let answer = JsFuture::from(asking).await.ok().and_then(|answer| answer.as_string());
+        Self::or(&answer.unwrap_or_default()).map(String::from)
+    }
+
     /// The answer of `platform.js` without its mark, if it is no failure.
-    pub(crate) fn or(answer: &str) -> Result<&str, Self> {
+    fn or(answer: &str) -> Result<&str, Self> {
         match answer.split_at_checked(1) {
             Some(("=", said)) => Ok(said),
             Some(("!", "late")) => Err(Self::TimedOut),

@@ -3,7 +3,6 @@
 use tidegate_core::rate::{Limit, colo};
 use tidegate_core::{Admission, LimitKey};
 use worker::Env;
-use worker::js_sys::futures::JsFuture;
 
 use super::failure::{Failure, TIMEOUT};
 use crate::{block_log, clock, digest, platform};
@@ -22,8 +21,7 @@ pub(super) async fn ask(
 ) -> Result<Admission, Failure> {
     let millis = TIMEOUT.as_millis() as u32;
     let asking = platform::ask_ratelimit(env, binding, &digest::hex(key.as_bytes()), millis);
-    let answer = JsFuture::from(asking).await.ok().and_then(|answer| answer.as_string());
-    let success = match Failure::or(&answer.unwrap_or_default())? {
+    let success = match &*Failure::or_said(asking).await? {
         "yes" => true,
         "no" => false,
         _ => return Err(Failure::Nonsense),

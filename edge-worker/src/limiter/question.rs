@@ -7,7 +7,6 @@
 
 use tidegate_core::Timestamp;
 use tidegate_core::rate::{Admission, Limit, LimitKey, State};
-use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{decode_uri_component, encode_uri_component};
 use worker::{Env, Request, Response, Result};
 
@@ -25,9 +24,8 @@ pub(crate) async fn ask(env: &Env, limit: &Limit, key: &LimitKey) -> Result<Admi
     let name = digest::hex(key.as_bytes());
     let millis = TIMEOUT.as_millis() as u32;
     let asking = platform::ask_object(env, BINDING, &name, &url(limit), millis);
-    let answer = JsFuture::from(asking).await.ok().and_then(|answer| answer.as_string());
-    let answer = answer.unwrap_or_default();
-    let (state, now) = read_known(Failure::or(&answer)?).ok_or(Failure::Nonsense)?;
+    let said = Failure::or_said(asking).await?;
+    let (state, now) = read_known(&said).ok_or(Failure::Nonsense)?;
     let admission = Admission::decide(limit, state, now);
     block_log::note(limit, key, state, &admission, now);
     Ok(admission)
