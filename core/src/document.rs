@@ -22,6 +22,7 @@ mod compression;
 mod declare;
 mod decode;
 pub mod diagnostic;
+mod edge;
 mod environment;
 mod fields;
 mod jwt;

@@ -5,6 +5,7 @@
 //! and every reference is known to hold.
 
 mod by_text;
+pub mod edge;
 pub mod identify;
 pub mod maintenance;
 pub mod overrides;
@@ -27,6 +28,7 @@ use core::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use edge::Edge;
 pub use maintenance::{Closed, Maintenance, Page};
 pub use overrides::Overrides;
 pub use pattern::Pattern;
@@ -70,6 +72,9 @@ pub struct Model {
     /// What the shim alone needs.
     #[serde(default)]
     pub shim: Shim,
+    /// What the worker at the edge needs besides the routes.
+    #[serde(default, skip_serializing_if = "Edge::is_default")]
+    pub edge: Edge,
     /// Where the shim is operated from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<Admin>,

@@ -13,7 +13,7 @@ use super::compression::Rules;
 use super::decode::{Context, Located, Named};
 use super::sections::{Document, RouteSection, UpstreamSection, ZoneSection};
 use super::values::{Ttl, TtlClasses, check_name};
-use super::{jwt, limits, operation, redis, spelling, twins};
+use super::{edge, jwt, limits, operation, redis, spelling, twins};
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::{
     IdentityRule, Maintenance, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier,
@@ -57,6 +57,7 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
     let model = Model {
         schema: SCHEMA,
         shim,
+        edge: edge::resolve(document.edge),
         admin: document.admin.map(|section| operation::admin(section, context)),
         maintenance: match document.maintenance {
             Some(section) => operation::maintenance(section, context),

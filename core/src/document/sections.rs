@@ -10,6 +10,7 @@ use super::caching::{CacheSection, KeySection};
 use super::compression::{CompressionSection, RouteCompression};
 use super::declare::section;
 use super::decode::{Context, Decode, Each, Located, Named};
+use super::edge::EdgeSection;
 use super::fields::{AnswerFields, FieldName};
 use super::jwt::JwtSection;
 use super::limits::LimitSection;
@@ -31,6 +32,8 @@ section! {
         default ttl: TtlClasses,
         /// What the shim alone needs.
         optional shim: ShimSection,
+        /// What the worker at the edge needs besides the routes.
+        optional edge: EdgeSection,
         /// Where a running shim is operated from.
         optional admin: Located<AdminSection>,
         /// When nobody gets through.

@@ -1,0 +1,18 @@
+//! `[edge]`: how the worker runs, routes aside.
+
+use serde::{Deserialize, Serialize};
+
+/// What the worker at the edge needs besides the routes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Edge {
+    /// Whether answers say in `Server-Timing` where their time went.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub server_timing: bool,
+}
+
+impl Edge {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
