@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::headers::cache_status::Fwd;
 use crate::headers::{Fields, RequestDirectives};
+use crate::method::Method;
 use crate::request::Request;
 use crate::rule::{CacheRule, ClientDirectives};
 use crate::stored::Stored;
@@ -102,6 +103,16 @@ impl<A> Reuse<A> {
             Self::Forward { fallback, .. } => fallback.as_ref(),
             Self::Unsatisfiable => None,
         }
+    }
+
+    /// Why the origin is to be asked, if it is and the same question of another client may stand
+    /// for it: its answer, once stored, is one to this request, too (§4). Whoever wants
+    /// confirmation wants it for itself.
+    pub fn collapses<F: Fields + ?Sized>(&self, request: &Request<'_, F>) -> Option<ForwardReason> {
+        let (Self::Revalidate { why, .. } | Self::Forward { why, .. }) = self else { return None };
+        let is_shared =
+            matches!(why, ForwardReason::UriMiss | ForwardReason::VaryMiss | ForwardReason::Stale);
+        (is_shared && request.method == Method::Get && !request.has_range).then_some(*why)
     }
 
     /// What becomes of the decision where that answer is a part that lacks what is asked for,
@@ -357,6 +368,29 @@ mod tests {
         ] {
             assert_eq!(ask(asked, STORED, after), expected, "{asked} after {after} s");
         }
+    }
+
+    #[test]
+    fn c11_who_wants_confirmation_a_part_or_an_effect_waits_for_nobody_elses_answer() {
+        let (host, target) = (Host::parse("h", Scheme::Https), Target::parse("/"));
+        let (host, target) = (host.unwrap(), target.unwrap());
+        let collapses = |why, method: &str, fields: &[(&str, &str)]| {
+            let fields = fields.to_vec();
+            let method = Method::parse(method);
+            let request = Request::read(method, Scheme::Https, &host, &target, &fields);
+            let decision = Reuse::<Stored>::Forward { fallback: None, why };
+            decision.collapses(&request) == Some(why)
+        };
+        use ForwardReason::{NoCache, Partial, RequestMaxAge, RequestMinFresh, RequestNoCache};
+        use ForwardReason::{Stale, UriMiss, VaryMiss};
+        for why in [UriMiss, VaryMiss, Stale] {
+            assert!(collapses(why, "GET", &[]));
+        }
+        for why in [NoCache, RequestNoCache, RequestMaxAge, RequestMinFresh, Partial] {
+            assert!(!collapses(why, "GET", &[]), "{why:?}");
+        }
+        assert!(!collapses(UriMiss, "POST", &[]) && !collapses(UriMiss, "HEAD", &[]));
+        assert!(!collapses(UriMiss, "GET", &[("range", "bytes=0-1")]));
     }
 
     #[test]

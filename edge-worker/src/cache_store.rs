@@ -18,6 +18,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::ext::CacheStorageExt;
 use worker::{Context, console_warn, web_sys};
 
+use crate::asking::Turn;
 use crate::clock;
 use crate::digest;
 use crate::edits::Edits;
@@ -53,8 +54,9 @@ pub(crate) struct Place {
     first: String,
     /// Which variants belong to that answer: those of one before it are void.
     pub(crate) generation: Timestamp,
-    /// `Vary` of the first answer, when that is not for the request at hand.
-    taken_by: Option<Vary>,
+    /// `Vary` of the first answer, when that is not for the request at hand, and where the one
+    /// that is would be.
+    variant: Option<(Vary, String)>,
 }
 
 impl CacheStore {
@@ -82,8 +84,9 @@ impl CacheStore {
         discard(&first.response);
         let vary = first.vary();
         let variant = place.variant(&vary, request);
-        place.taken_by = Some(vary);
-        match self.read_valid(&variant).await {
+        let found = self.read_valid(&variant).await;
+        place.variant = Some((vary, variant));
+        match found {
             // Always, but for two variants whose digests are the same.
             Some(entry) if entry.suits(request) => (Lookup::Found(entry), place),
             _ => (Lookup::OtherVariants, place),
@@ -91,13 +94,14 @@ impl CacheStore {
     }
 
     /// Stores a copy of `response` with this head at `url`, as its body arrives and without
-    /// keeping anyone waiting.
+    /// keeping anyone waiting but those who want the same: until the end of `turn`.
     pub(crate) fn put_later(
         &self,
         context: &Context,
         url: String,
         response: &web_sys::Response,
         head: &Edits,
+        turn: Option<Turn>,
     ) {
         let copy = response.clone();
         // The cache keeps no 206 and few errors, so the status is among the facts.
@@ -113,6 +117,7 @@ impl CacheStore {
                 Ok(_) => console_warn!("tidegate: not stored, the body was cut off: {url}"),
                 Err(error) => console_warn!("tidegate: not stored, {error:?}: {url}"),
             }
+            drop(turn);
         });
     }
 
@@ -193,7 +198,7 @@ impl Place {
     pub(crate) fn of(key: &CacheKey, host: &Host<'_>) -> Self {
         let digest = digest::hex(key.as_bytes());
         let first = format!("https://{}/.tidegate/cache/{digest}", host.as_str());
-        Self { first, generation: clock::now(), taken_by: None }
+        Self { first, generation: clock::now(), variant: None }
     }
 
     /// Where the answer lies that all others of the key are found by.
@@ -204,10 +209,15 @@ impl Place {
     /// Where an answer goes that varies like this: in place of the first, unless that is
     /// another variant of the same.
     pub(crate) fn for_answer(&self, vary: &Vary, request: &impl Fields) -> String {
-        match &self.taken_by {
-            Some(first) if first == vary => self.variant(vary, request),
+        match &self.variant {
+            Some((first, _)) if first == vary => self.variant(vary, request),
             _ => self.first.clone(),
         }
+    }
+
+    /// Where the answer to the request at hand lies, if it varies as what is stored does.
+    pub(crate) fn of_answer(&self) -> &str {
+        self.variant.as_ref().map_or(&self.first, |(_, url)| url)
     }
 
     fn variant(&self, vary: &Vary, request: &impl Fields) -> String {

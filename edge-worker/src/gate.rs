@@ -9,22 +9,25 @@ mod alike;
 mod answer;
 mod ask;
 mod body;
+mod find;
 mod invalidate;
 mod known;
 mod passage;
 
+use std::cell::Cell;
 use std::rc::Rc;
 
+use tidegate_core::Reuse;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::partial::Selection;
 use tidegate_core::policy::Bypass;
 use tidegate_core::rate::Counted;
 use tidegate_core::respond::Problem;
-use tidegate_core::reuse::{ForwardReason, reuse};
-use tidegate_core::{CacheKey, Lookup, Reuse};
+use tidegate_core::reuse::ForwardReason;
 use worker::{Context, Env, web_sys};
 
-use crate::cache_store::CacheStore;
+use crate::asking::{self, Joined, Turn};
+use crate::cache_store::{CacheStore, Place};
 use crate::clock;
 use crate::edits::Edits;
 use crate::head::RequestHead;
@@ -32,7 +35,6 @@ use crate::health;
 use crate::in_force::InForce;
 use crate::origin::{Origin, Unreachable};
 use crate::platform::discard;
-use crate::refresh_turn::Turn;
 use known::Known;
 use passage::{Address, Passage};
 
@@ -85,17 +87,8 @@ impl Gate {
             }
         };
         let key = passage.key(rule);
-        let (found, place) = self.store.look_up(&key, &address.host, head.fields()).await;
-        let found = match found {
-            Lookup::Nothing => passage.find_alike(rule).await,
-            Lookup::Found(entry) => {
-                // What another isolate has stored.
-                passage.remember_alike(rule, &key, &entry.fields);
-                Lookup::Found(entry)
-            }
-            Lookup::OtherVariants => Lookup::OtherVariants,
-        };
-        let decision = reuse(rule, &passage.asked, found, clock::now());
+        let (decision, place) = passage.find(rule, &key).await;
+        let (decision, place) = passage.join(rule, &key, (decision, place)).await;
         let lacks = |answer| passage.select(answer) == Selection::Missing;
         if decision.answer().is_some_and(lacks) {
             return match decision.for_the_rest(rule, &passage.asked) {
@@ -110,7 +103,7 @@ impl Gate {
             Reuse::Serve { answer, ttl, .. } => passage.serve(&answer, Ttl::fresh(ttl), None),
             Reuse::ServeStale { answer, staleness, refresh, .. } => {
                 if refresh {
-                    self.refresh_later(request, &key);
+                    self.refresh_later(request, &place);
                 }
                 passage.serve(&answer, Ttl::stale(staleness), None)
             }
@@ -139,27 +132,25 @@ impl Gate {
 
     /// Asks the origin again for what was served stale, while the client has its answer; once
     /// for all requests of this isolate that want it.
-    fn refresh_later(self: &Rc<Self>, request: &web_sys::Request, key: &CacheKey) {
-        let Some(turn) = Turn::take(key, clock::now()) else { return };
+    fn refresh_later(self: &Rc<Self>, request: &web_sys::Request, place: &Place) {
+        let Joined::Leads(turn) = asking::join(place.of_answer(), clock::now()) else { return };
         // Another handle on the request, not a copy of it.
         let (gate, request) = (Rc::clone(self), Clone::clone(request));
         self.context.wait_until(async move {
             // Whatever comes of it, the client has its answer, and the next one asks again.
-            let _ = gate.refresh(&request).await;
-            drop(turn);
+            let _ = gate.refresh(&request, turn).await;
         });
     }
 
-    async fn refresh(self: &Rc<Self>, request: &web_sys::Request) -> Result<(), Stop> {
+    async fn refresh(self: &Rc<Self>, request: &web_sys::Request, turn: Turn) -> Result<(), Stop> {
         let head = RequestHead::read(request);
         let address = Address::of(&head)?;
-        let passage = Passage::new(self, request, &head, &address).await;
+        let mut passage = Passage::new(self, request, &head, &address).await;
         let Ok(rule) = passage.plan.cache else { return Ok(()) };
-        let key = passage.key(rule);
-        let (found, place) = self.store.look_up(&key, &address.host, head.fields()).await;
+        let (found, place) = passage.find(rule, &passage.key(rule)).await;
         // Somebody else may have refreshed it meanwhile.
-        let found = reuse(rule, &passage.asked, found, clock::now());
         if let Reuse::ServeStale { answer, refresh: true, .. } = found {
+            passage.turn = Cell::new(Some(turn));
             let known = Known::to_confirm(answer);
             let fresh = passage.ask(rule, known, &place, ForwardReason::Stale).await?;
             discard(&fresh);

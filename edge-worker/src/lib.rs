@@ -7,6 +7,7 @@
 
 mod admission;
 mod alike_index;
+mod asking;
 mod block_log;
 mod cache_store;
 mod clock;
@@ -24,7 +25,6 @@ mod origin;
 mod past_the_gate;
 mod platform;
 mod problem;
-mod refresh_turn;
 mod rehearsals;
 mod tokens;
 mod turn;

@@ -29,6 +29,8 @@ export async function until(isSo) {
   const begun = Date.now();
   while (!(await isSo())) {
     if (Date.now() - begun > PATIENCE) throw new Error(`not so after ${PATIENCE} ms: ${isSo}`);
+    // What is waited for may happen in this process.
+    await new Promise(setImmediate);
   }
 }
 

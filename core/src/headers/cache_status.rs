@@ -35,6 +35,13 @@ pub enum Outcome {
         /// How long the answer stays fresh, when it was stored.
         stored: Option<Ttl>,
     },
+    /// The request waited for the answer to another like it, which then served (§2.6).
+    Collapsed {
+        /// Why one of them went forward.
+        why: Fwd,
+        /// How long the answer stays fresh.
+        ttl: Ttl,
+    },
     /// This hop answered by itself: a refusal, a health check, a page of its own.
     Generated,
 }
@@ -94,7 +101,7 @@ impl Outcome {
     pub const fn x_cache(self) -> &'static str {
         match self {
             Self::Hit { ttl: Ttl(..0) } => "STALE",
-            Self::Hit { .. } => "HIT",
+            Self::Hit { .. } | Self::Collapsed { .. } => "HIT",
             Self::Forward { why: Fwd::Bypass | Fwd::Method, .. } => "BYPASS",
             Self::Forward { why: Fwd::Stale | Fwd::Request, status: Some(304), .. } => {
                 "REVALIDATED"
@@ -121,6 +128,9 @@ impl fmt::Display for CacheStatus<'_> {
                 if let Some(ttl) = stored {
                     write!(f, "; stored; ttl={}", ttl.0)?;
                 }
+            }
+            Outcome::Collapsed { why, ttl } => {
+                write!(f, "; fwd={}; collapsed; ttl={}", why.as_str(), ttl.0)?;
             }
             Outcome::Generated => {}
         }
@@ -182,6 +192,9 @@ mod tests {
             status.to_string(),
             "tidegate-origin; fwd=uri-miss; fwd-status=200; stored; ttl=300"
         );
+
+        status.outcome = Outcome::Collapsed { why: Fwd::UriMiss, ttl: Ttl(300) };
+        assert_eq!(status.to_string(), "tidegate-origin; fwd=uri-miss; collapsed; ttl=300");
 
         status.outcome = Outcome::Forward { why: Fwd::Bypass, status: None, stored: None };
         status.detail = Some("policy");

@@ -30,8 +30,11 @@ impl Passage<'_> {
     pub(super) fn serve(&self, entry: &Entry, ttl: Ttl, detail: Option<&'static str>) -> Answer {
         let key = self.key_name();
         let cache = self.plan.tier.cache_name();
-        let status =
-            CacheStatus { cache, outcome: Outcome::Hit { ttl }, key: key.as_deref(), detail };
+        let outcome = match self.collapsed {
+            Some(why) => Outcome::Collapsed { why, ttl },
+            None => Outcome::Hit { ttl },
+        };
+        let status = CacheStatus { cache, outcome, key: key.as_deref(), detail };
         let whole =
             Whole { fields: &entry.fields, stored: &entry.stored, body_len: entry.body_len() };
         self.send_stored(&whole, &entry.response, &status)

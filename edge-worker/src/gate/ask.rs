@@ -184,6 +184,11 @@ impl Passage<'_> {
         if let Store::Keep { stored, vary } = &kept {
             self.put(rule, place, (response, None), fields, (stored, vary));
             self.remember_alike(rule, &self.key(rule), fields);
+        } else if code < 500
+            && let Some(turn) = self.turn.take()
+        {
+            // What fails may be another's soon, but this is for nobody else.
+            turn.end_unshared(now);
         }
         let (tier, key) = (self.plan.tier, self.key_name());
         let status = respond::forwarded(tier, why, code, &kept, now, key.as_deref());
@@ -294,7 +299,7 @@ impl Passage<'_> {
             names: self.names(rule, fields),
         };
         let head = entry::head(fields, &facts, clock::now());
-        self.gate.store.put_later(&self.gate.context, url, response, &head);
+        self.gate.store.put_later(&self.gate.context, url, response, &head, self.turn.take());
     }
 
     async fn fetch(&self, fields: &Edits) -> Result<FromOrigin, Stop> {

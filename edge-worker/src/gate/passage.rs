@@ -1,8 +1,10 @@
 //! One request at the gate: what it asks, what the policy plans for it, and the steps that
 //! concern the client.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
+use tidegate_core::headers::cache_status::Fwd;
 use tidegate_core::policy::Closed;
 use tidegate_core::policy::identify::Identified;
 use tidegate_core::rate::{Counted, Verdict};
@@ -14,6 +16,7 @@ use tidegate_core::{
 use worker::{console_log, web_sys};
 
 use super::{Gate, Stop};
+use crate::asking::Turn;
 use crate::edits::Edits;
 use crate::head::{Head, RequestHead};
 use crate::url::Url;
@@ -37,6 +40,10 @@ pub(super) struct Passage<'a> {
     refusal: Option<token::Refusal>,
     /// What the limits say that were asked so far.
     pub(super) verdict: Verdict<'a>,
+    /// The right to ask the origin on behalf of others, until the answer is stored.
+    pub(super) turn: Cell<Option<Turn>>,
+    /// Why another request asked on behalf of this one.
+    pub(super) collapsed: Option<Fwd>,
 }
 
 impl<'a> Address<'a> {
@@ -70,7 +77,17 @@ impl<'a> Passage<'a> {
         let Gate { policy, env, context, .. } = &**gate;
         let Identified { identity: who, refusal } =
             tokens::identify(policy.embedded, env, context, head.fields()).await;
-        Self { gate, request, asked, plan, who, refusal, verdict: Verdict::default() }
+        Self {
+            gate,
+            request,
+            asked,
+            plan,
+            who,
+            refusal,
+            verdict: Verdict::default(),
+            turn: Cell::new(None),
+            collapsed: None,
+        }
     }
 
     /// May this client proceed? The limits that count such requests are asked, until one
