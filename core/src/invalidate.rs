@@ -33,7 +33,18 @@ impl Tag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name as a member of Cache-Tag, if it can be one: printable, without spaces and commas,
+    /// and no longer than a CDN takes. A cache group never is.
+    pub fn in_cache_tag(&self) -> Option<&str> {
+        let fits = |byte: u8| matches!(byte, b'!'..=b'~') && byte != b',';
+        let is_member = (1..=CACHE_TAG_MAX).contains(&self.0.len()) && self.0.bytes().all(fits);
+        is_member.then_some(&*self.0)
+    }
 }
+
+/// Bytes of a tag that Cloudflare purges by.
+const CACHE_TAG_MAX: usize = 1_024;
 
 impl Resource {
     /// The resource that a request is for.

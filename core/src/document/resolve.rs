@@ -160,7 +160,7 @@ fn route(
     let keeps = |tier: &Option<Located<CacheSection>>| {
         matches!(tier, Some(Located { value: CacheSection::Cache(_), .. }))
     };
-    let kept_by_shim = keeps(&origin);
+    let (kept_by_shim, kept_at_the_edge) = (keeps(&origin), keeps(&edge));
     if let Some(zone) = zone.as_ref().filter(|_| !kept_by_shim) {
         context.report(
             zone.span.clone(),
@@ -168,11 +168,11 @@ fn route(
             "give the route an `origin` rule: the edge has no zones",
         );
     }
-    if !tags.value.is_empty() && !kept_by_shim {
+    if !tags.value.is_empty() && !kept_by_shim && !kept_at_the_edge {
         context.report(
             tags.span.clone(),
-            "tags mean nothing on a route that the shim does not cache",
-            "give the route an `origin` rule: the edge hears of no invalidation",
+            "tags mean nothing on a route that nobody caches",
+            "give the route an `origin` or an `edge` rule, or leave them out",
         );
     }
     let zone = match zone {

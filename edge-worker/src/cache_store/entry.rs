@@ -6,6 +6,7 @@ use core::str;
 use tidegate_core::forward::is_stored;
 use tidegate_core::headers::vary::VariantSignature;
 use tidegate_core::headers::{Fields, Vary};
+use tidegate_core::invalidate::Tag;
 use tidegate_core::reuse::Answer;
 use tidegate_core::{Stored, Tier, Timestamp, response};
 use worker::web_sys;
@@ -27,6 +28,8 @@ const GENERATION: &str = "tidegate-generation";
 const NAMES: &str = "tidegate-names";
 /// Before the name of a field that the cache would use or change.
 const KEPT: &str = "tidegate-kept-";
+/// Bytes of all tags that Cloudflare reads.
+const CACHE_TAG_FIELD_MAX: usize = 16_384;
 /// Between that and the name, with the line's number: for what cannot be joined to one line.
 const LINE: char = '.';
 
@@ -64,6 +67,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) generation: Timestamp,
     /// The names by which it can be voided, see [`super::voided`].
     pub(crate) names: Vec<String>,
+    /// The tags among them, for a purge of the zone by tag.
+    pub(crate) tags: &'a [Tag],
 }
 
 impl Entry {
@@ -154,6 +159,10 @@ pub(crate) fn head(fields: &impl Fields, facts: &Facts<'_>, now: Timestamp) -> E
     let Facts { stored, variant, generation, names, .. } = facts;
     let lifetime = stored.useful_until().since(now).as_secs().max(1);
     head.add("cache-control", &format!("max-age={lifetime}"));
+    let tags = cache_tag(facts.tags);
+    if !tags.is_empty() {
+        head.add("cache-tag", &tags);
+    }
     head.add(STORED, &serde_json::to_string(stored).unwrap_or_default());
     head.add(VARIANT, &hex::encode(variant.as_bytes()));
     if let Some(tag) = origin_tag {
@@ -164,6 +173,21 @@ pub(crate) fn head(fields: &impl Fields, facts: &Facts<'_>, now: Timestamp) -> E
         head.add(NAMES, &names.join(" "));
     }
     head
+}
+
+/// As many of the tags as a field can hold that Cloudflare still reads.
+fn cache_tag(tags: &[Tag]) -> String {
+    let mut field = String::new();
+    for tag in tags.iter().filter_map(Tag::in_cache_tag) {
+        if field.len() + tag.len() >= CACHE_TAG_FIELD_MAX {
+            break;
+        }
+        if !field.is_empty() {
+            field.push(',');
+        }
+        field.push_str(tag);
+    }
+    field
 }
 
 /// Whether the platform decodes a body with this head when it is read: other codings, and
@@ -178,6 +202,7 @@ fn is_the_caches(name: &str) -> bool {
     matches!(
         name,
         "cache-control"
+            | "cache-tag"
             | "cdn-cache-control"
             | "cloudflare-cdn-cache-control"
             | "expires"
@@ -216,11 +241,23 @@ mod tests {
     };
 
     fn stored_head(fields: &[(&str, &str)]) -> String {
+        tagged_head(fields, &[])
+    }
+
+    fn tagged_head(fields: &[(&str, &str)], tags: &[Tag]) -> String {
         let fields = fields.to_vec();
         let variant = Vary::Nothing.signature(&fields);
-        let facts =
-            Facts { stored: &FACTS, origin_tag: None, variant, generation: NOW, names: Vec::new() };
+        let (names, generation) = (Vec::new(), NOW);
+        let facts = Facts { stored: &FACTS, origin_tag: None, variant, generation, names, tags };
         head(&fields, &facts, NOW).as_str().into()
+    }
+
+    #[test]
+    fn c4_the_cache_is_told_all_tags_that_it_can_purge_by_and_the_client_those_of_the_origin() {
+        let tags = ["team:1", "with space", "", "team:2"].map(Tag::named);
+        let head = tagged_head(&[("cache-tag", "team:2")], &tags);
+        assert!(head.starts_with("+tidegate-kept-cache-tag:team:2\n+cache-control:max-age=300\n"));
+        assert!(head.contains("\n+cache-tag:team:1,team:2\n"), "{head}");
     }
 
     #[test]

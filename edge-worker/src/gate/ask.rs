@@ -291,12 +291,14 @@ impl Passage<'_> {
         (stored, vary): (&Stored, &Vary),
     ) {
         let url = place.for_answer(vary, self.asked.fields);
+        let tags = self.plan.tags(&self.asked, &self.who, fields);
         let facts = Facts {
             stored,
             origin_tag,
             variant: vary.signature(self.asked.fields),
             generation: place.generation,
-            names: self.names(rule, fields),
+            names: self.names(rule, &tags),
+            tags: &tags,
         };
         let head = entry::head(fields, &facts, clock::now());
         self.gate.store.put_later(&self.gate.context, url, response, &head, self.turn.take());

@@ -1,7 +1,7 @@
 //! What a request that changed something voids in this data centre (RFC 9111 §4.4).
 
 use tidegate_core::headers::Fields;
-use tidegate_core::invalidate::{Resource, invalidated};
+use tidegate_core::invalidate::{Resource, Tag, invalidated};
 use tidegate_core::{CacheKey, CacheRule, Host, Method, Request, Target, Timestamp};
 
 use super::passage::Passage;
@@ -26,12 +26,11 @@ impl Passage<'_> {
         }
     }
 
-    /// The names by which an answer with this head can be voided: what all answers for one
-    /// resource share where their keys do not, and its tags.
-    pub(super) fn names(&self, rule: &CacheRule, head: &impl Fields) -> Vec<String> {
+    /// The names by which an answer with these tags can be voided: what all answers for one
+    /// resource share where their keys do not, and the tags.
+    pub(super) fn names(&self, rule: &CacheRule, tags: &[Tag]) -> Vec<String> {
         let many = !rule.key.is_of_the_target();
         let resource = many.then(|| voided::resource(&Resource::of(&self.asked)));
-        let tags = self.plan.tags(&self.asked, &self.who, head);
         resource.into_iter().chain(tags.iter().map(voided::tag)).collect()
     }
 

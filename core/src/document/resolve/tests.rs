@@ -227,7 +227,7 @@ fn c4_tags_are_filled_from_pattern_and_identity() {
              invalidates = [\"u:{user}\"]\n"
         ),
         [
-            "5:8 tags mean nothing on a route that the shim does not cache",
+            "5:8 tags mean nothing on a route that nobody caches",
             "5:8 `/a/:id` has no parameter `di`",
             "5:8 the tag has the user in it, but nothing says who that is",
         ]
