@@ -15,6 +15,7 @@ pub mod media_type;
 pub mod no_vary_search;
 pub mod range;
 pub mod rate_limit;
+pub mod server_timing;
 pub mod structured;
 pub mod targeted;
 pub mod vary;

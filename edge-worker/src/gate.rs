@@ -26,6 +26,7 @@ use tidegate_core::respond::Problem;
 use tidegate_core::reuse::ForwardReason;
 use worker::{Context, Env, web_sys};
 
+use crate::account::Account;
 use crate::asking::{self, Joined, Turn};
 use crate::cache_store::{CacheStore, Place};
 use crate::clock;
@@ -46,6 +47,7 @@ pub(crate) struct Gate {
     pub(crate) policy: InForce,
     pub(crate) store: CacheStore,
     pub(crate) origin: Rc<Origin>,
+    pub(crate) account: Account,
     pub(crate) env: Env,
     pub(crate) context: Context,
 }

@@ -5,6 +5,7 @@
 //! never buffers a body, never keeps anything of one request for another client, and when
 //! something of its own breaks, lets the request through to the origin rather than fail it.
 
+mod account;
 mod admission;
 mod alike_index;
 mod asking;
@@ -35,6 +36,7 @@ use std::rc::Rc;
 use tidegate_core::respond::Problem;
 use worker::{Context, Env, console_error, event, web_sys};
 
+use account::Account;
 use cache_store::CacheStore;
 use gate::{Answer, Gate, Stop};
 use origin::Origin;
@@ -80,8 +82,11 @@ async fn through_the_gate(
     })?;
     let store = CacheStore::open().ok_or(Stop::Broken("no-cache-api"))?;
     let policy = in_force::get(embedded, &env, &context).await;
-    let gate = Rc::new(Gate { policy, store, origin: Rc::clone(origin), env, context });
-    gate.answer(request).await
+    let account = Account::open(&policy.model().edge, &env);
+    let gate = Rc::new(Gate { policy, store, origin: Rc::clone(origin), account, env, context });
+    let answer = gate.answer(request).await;
+    gate.account.report(&gate.env, request);
+    answer
 }
 
 fn misconfigured(error: &worker::Error) -> Problem {

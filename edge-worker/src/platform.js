@@ -183,6 +183,30 @@ export async function fetchText(url, limit, millis) {
   return text + decoder.decode();
 }
 
+/** Whether the Worker is bound to a dataset of Analytics Engine. */
+export const hasDataset = ({ ANALYTICS }) => ANALYTICS !== undefined;
+
+/** A line of JSON about a request and its answer; a query may hold what is nobody's business. */
+export function logRequest(request, route, outcome, reason, status, ms) {
+  const { pathname: path } = new URL(request.url);
+  const { method } = request;
+  const line = { log: "request", route, method, path, status, outcome, reason, ms };
+  console.log(JSON.stringify(line));
+}
+
+/**
+ * A point of the dataset: by route; `blob1` to `blob4` are outcome, reason, method and place of
+ * Cloudflare, `double1` is milliseconds and `double2` the status. What fails is nobody's loss.
+ */
+export function writePoint({ ANALYTICS }, request, route, outcome, reason, status, ms) {
+  const blobs = [outcome, reason, request.method, request.cf?.colo ?? ""];
+  try {
+    ANALYTICS.writeDataPoint({ indexes: [route], blobs, doubles: [ms, status] });
+  } catch (error) {
+    console.warn(`tidegate: Analytics Engine takes no point, ${error}`);
+  }
+}
+
 /** So many seconds after each other KV is asked: as the variable says, else half a minute. */
 export function overridesEvery({ TIDEGATE_OVERRIDES_EVERY: seconds = "30" }) {
   if (/^\d{1,5}$/.test(seconds)) return Number(seconds);

@@ -81,6 +81,30 @@ extern "C" {
     #[wasm_bindgen(js_name = askRatelimit)]
     pub(crate) fn ask_ratelimit(env: &Env, binding: &str, key: &str, millis: u32) -> Promise;
 
+    #[wasm_bindgen(js_name = hasDataset)]
+    pub(crate) fn has_dataset(env: &Env) -> bool;
+
+    #[wasm_bindgen(js_name = logRequest)]
+    pub(crate) fn log_request(
+        request: &Request,
+        route: &str,
+        outcome: &str,
+        reason: &str,
+        status: u16,
+        millis: u32,
+    );
+
+    #[wasm_bindgen(js_name = writePoint)]
+    pub(crate) fn write_point(
+        env: &Env,
+        request: &Request,
+        route: &str,
+        outcome: &str,
+        reason: &str,
+        status: u16,
+        millis: u32,
+    );
+
     #[wasm_bindgen(js_name = fetchText)]
     pub(crate) fn fetch_text(url: &str, limit: u32, millis: u32) -> Promise;
 }

@@ -99,6 +99,19 @@ impl Passage<'_> {
         respond::cache_status(head, status);
         respond::headers(head, self.plan.headers());
         respond::rate_limit(head, &self.verdict, Quota::told(fields));
+        let way = (status.outcome.x_cache(), status.detail);
+        self.conclude(head, way, code);
+    }
+
+    /// Notes for those who watch how the request ends.
+    pub(super) fn conclude(
+        &self,
+        head: &mut Edits,
+        way: (&'static str, Option<&'static str>),
+        code: u16,
+    ) {
+        let route = self.plan.route.map(|route| &*route.name);
+        self.gate.account.conclude(head, route, way, code);
     }
 
     /// Whether the client has this answer already (RFC 9110 §13).

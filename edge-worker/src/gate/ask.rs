@@ -17,6 +17,7 @@ use super::known::{
 };
 use super::passage::Passage;
 use super::{Answer, Stop};
+use crate::account::Part;
 use crate::cache_store::entry::{self, Facts, Validators};
 use crate::cache_store::{self, Entry, Place};
 use crate::edits::Edits;
@@ -310,7 +311,9 @@ impl Passage<'_> {
         let question = platform::forward(self.request, &url, fields.as_str())
             .map_err(|_| Stop::Broken("unsendable-request"))?;
         let requested_at = clock::now();
-        let response = origin::fetch(&question).await.map_err(Stop::Unreachable)?;
+        let asking = origin::fetch(&question);
+        let response = self.gate.account.timed(Part::Origin, asking).await;
+        let response = response.map_err(Stop::Unreachable)?;
         let exchange = Exchange { requested_at, received_at: clock::now() };
         Ok(FromOrigin { head: ResponseHead::read(&response), response, exchange })
     }

@@ -4,6 +4,7 @@ use tidegate_core::reuse::reuse;
 use tidegate_core::{CacheKey, CacheRule, Lookup, Reuse};
 
 use super::passage::Passage;
+use crate::account::Part;
 use crate::asking::{self, Joined};
 use crate::cache_store::{Entry, Place};
 use crate::clock;
@@ -12,7 +13,8 @@ use crate::platform::discard;
 impl Passage<'_> {
     /// What the core says of what is stored; also where an answer to the request goes.
     pub(super) async fn find(&self, rule: &CacheRule, key: &CacheKey) -> (Reuse<Entry>, Place) {
-        let (found, place) = self.gate.store.look_up(key, self.asked.host, self.asked.fields).await;
+        let looking = self.gate.store.look_up(key, self.asked.host, self.asked.fields);
+        let (found, place) = self.gate.account.timed(Part::Cache, looking).await;
         let found = match found {
             Lookup::Nothing => self.find_alike(rule).await,
             Lookup::Found(entry) => {

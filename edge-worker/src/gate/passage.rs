@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use tidegate_core::headers::cache_status::Fwd;
+use tidegate_core::headers::cache_status::{Fwd, Outcome};
 use tidegate_core::policy::Closed;
 use tidegate_core::policy::identify::Identified;
 use tidegate_core::rate::{Counted, Verdict};
@@ -16,6 +16,7 @@ use tidegate_core::{
 use worker::{console_log, web_sys};
 
 use super::{Gate, Stop};
+use crate::account::Part;
 use crate::asking::Turn;
 use crate::edits::Edits;
 use crate::head::{Head, RequestHead};
@@ -97,7 +98,8 @@ impl<'a> Passage<'a> {
         for limit in self.plan.limits().filter(|limit| limit.count == counted) {
             let key = LimitKey::of(limit, &self.client(), self.asked.fields);
             let own = self.gate.policy.limit_for(limit, &key);
-            let says = admission::admit(&self.gate.env, &own, &key).await;
+            let asking = admission::admit(&self.gate.env, &own, &key);
+            let says = self.gate.account.timed(Part::Limit, asking).await;
             if !verdict.add(limit, says) {
                 break;
             }
@@ -151,6 +153,8 @@ impl<'a> Passage<'a> {
         let mut told = Edits::default();
         respond::headers(&mut told, self.plan.headers());
         respond::rate_limit(&mut told, &self.verdict, None);
+        let way = (Outcome::Generated.x_cache(), Some(problem.reason));
+        self.conclude(&mut told, way, problem.status);
         Stop::Refused(problem, Some(told))
     }
 

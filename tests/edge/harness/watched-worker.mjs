@@ -42,6 +42,7 @@ export async function startWatchedWorker(origin, { folder, persist, ratelimits =
         compatibilityDate: config.compatibility_date,
         bindings: config.vars,
         durableObjects: { LIMITER: { className: "Limiter", useSQLite: true } },
+        analyticsEngineDatasets: { ANALYTICS: { dataset: "tidegate" } },
         ratelimits: Object.fromEntries(
           Object.entries(ratelimits).map(([name, simple], at) => {
             return [name, { namespace_id: String(at + 1), simple }];

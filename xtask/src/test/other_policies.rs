@@ -42,6 +42,10 @@ edge = { mode = "override", ttl = "1h" }
 
 [maintenance]
 allow = ["198.51.100.0/24"]
+
+[edge]
+server_timing = true
+log = "forwarded"
 "#;
 
 /// And limits in the other stores of the edge, for tests/edge/stores.test.mjs. Nothing caches

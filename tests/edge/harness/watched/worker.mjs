@@ -1,5 +1,5 @@
 // Runs in workerd, around the built worker, which stays as it is: counts what its limits cost,
-// breaks what they need, and tells it the time. The tests speak to it by the host
+// keeps the points of its dataset, breaks what it needs, and tells it the time. The tests speak to it by the host
 // `control.test`; nothing of it is in any build.
 
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
@@ -7,7 +7,9 @@ import Worker, { Limiter as BuiltLimiter } from "./index.js";
 
 const calls = { objects: 0, ratelimits: 0 };
 /** What becomes of questions: `none`, `throws`, `hangs` or `nonsense`. */
-const faults = { objects: "none", ratelimits: "none" };
+const faults = { objects: "none", ratelimits: "none", dataset: "none" };
+/** What was written to the dataset. */
+const points = [];
 
 let told;
 const tell = Date.now;
@@ -52,7 +54,20 @@ export default class extends WorkerEntrypoint {
   fetch(request) {
     const url = new URL(request.url);
     if (url.host === "control.test") return this.#control(url, request);
-    return new Worker(this.ctx, { ...this.env, ...this.#ratelimits() }).fetch(request);
+    const env = { ...this.env, ...this.#ratelimits(), ANALYTICS: this.#dataset() };
+    return new Worker(this.ctx, env).fetch(request);
+  }
+
+  /** The dataset, watched. */
+  #dataset() {
+    const { ANALYTICS: dataset } = this.env;
+    return {
+      writeDataPoint(point) {
+        points.push(point);
+        if (faults.dataset === "throws") throw new Error("a fault of the test");
+        dataset.writeDataPoint(point);
+      },
+    };
   }
 
   /** The bindings of rate limits, watched. */
@@ -64,6 +79,7 @@ export default class extends WorkerEntrypoint {
 
   async #control(url, request) {
     if (url.pathname === "/calls") return Response.json(calls);
+    if (url.pathname === "/points") return Response.json(points);
     if (url.pathname === "/fault") {
       Object.assign(faults, await request.json());
       return Response.json(faults);
