@@ -3,13 +3,14 @@
 //! No test: a number taken on a busy machine proves nothing, and a person reads it best.
 
 use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::run;
-use crate::system;
-use crate::tools;
+use crate::tools::{self, Tools};
 use crate::workspace::Workspace;
+use crate::{edge, run, system};
 
 /// What to measure.
 #[derive(clap::Subcommand)]
@@ -20,6 +21,10 @@ pub(crate) enum Bench {
     /// Limits counted in memory and in Redis: decisions, bytes a client, round trips, beside peers
     #[command(disable_help_flag = true)]
     Limits(Options),
+    /// The worker in bare workerd: what a request costs, beside Workers in JavaScript; cold start
+    /// and size
+    #[command(disable_help_flag = true)]
+    Edge(Options),
 }
 
 /// How to measure.
@@ -35,13 +40,39 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
     let (bin, Options { options }) = match bench {
         Bench::Core(options) => ("bench-core", options),
         Bench::Limits(options) => ("bench-limits", options),
+        Bench::Edge(options) => ("bench-edge", options),
     };
     let mut command = run::cargo(workspace);
     command.args(["run", "--release", "--package", "tidegate-bench", "--bin", bin, "--"]);
     command.args(options);
-    if let Bench::Limits(_) = bench {
-        system::require(&system::REDIS)?;
-        command.env("TIDEGATE_NODE", tools::peers(workspace)?);
+    match bench {
+        Bench::Core(_) => {}
+        Bench::Limits(_) => {
+            system::require(&system::REDIS)?;
+            command.env("TIDEGATE_NODE", tools::peers(workspace)?);
+        }
+        Bench::Edge(_) => {
+            let tools = tools::prepare(workspace)?;
+            command.env("TIDEGATE_BENCH_EDGE", workers(workspace, &tools)?);
+            command.env("TIDEGATE_WORKERD", tools.workerd(workspace)?);
+        }
     }
     run::visibly(command)
+}
+
+/// Builds the worker with the bench's policy, and the Workers beside it; the folder of all.
+fn workers(workspace: &Workspace, tools: &Tools) -> Result<PathBuf> {
+    tools::peers(workspace)?;
+    let home = workspace.target().join("bench-edge");
+    edge::build(workspace, tools, Some(&workspace.path("bench/src/edge/policy.toml")))?;
+    fs::create_dir_all(home.join("tidegate"))?;
+    for module in edge::MODULES {
+        let built = workspace.path("edge-worker/build").join(module);
+        fs::copy(built, home.join("tidegate").join(module))?;
+    }
+    for name in ["hand-written", "hono", "constant"] {
+        let source = workspace.path(&format!("bench/peers/edge/{name}.mjs"));
+        run::visibly(tools.bundle(&source, &home.join(name).join("index.js")))?;
+    }
+    Ok(home)
 }

@@ -23,6 +23,8 @@ use crate::{report, run};
 
 /// The package in edge-worker/.
 pub(crate) const PACKAGE: &str = "tidegate-edge";
+/// What a build consists of, and wrangler uploads.
+pub(crate) const MODULES: [&str; 2] = ["index.js", "index_bg.wasm"];
 const PROFILE: &str = "release-edge";
 /// Tells the worker's build script which policy to compile in.
 const POLICY: &str = "TIDEGATE_POLICY";

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::system;
 use crate::tools::cargo_tool::CargoTool;
@@ -91,6 +91,25 @@ impl Tools {
         let mut command = self.node();
         command.arg(self.npm.binary("wasm-opt"));
         command
+    }
+
+    /// Puts a module and all that it imports into one file, as a command.
+    pub(crate) fn bundle(&self, from: &Path, to: &Path) -> Command {
+        let mut command = self.node();
+        command.arg(self.npm.binary("esbuild")).arg(from);
+        command.args(["--bundle", "--format=esm", "--minify", "--log-level=warning"]);
+        command.arg(format!("--outfile={}", to.display()));
+        command
+    }
+
+    /// The runtime that wrangler brings along, as the program that it is.
+    pub(crate) fn workerd(&self, workspace: &Workspace) -> Result<PathBuf> {
+        let mut node = self.node();
+        node.current_dir(workspace.root()).args(["-p", "require('workerd').default"]);
+        let said = node.output().context("could not ask where workerd is")?;
+        let path = PathBuf::from(String::from_utf8_lossy(&said.stdout).trim());
+        ensure!(path.is_file(), "the npm package `workerd` has no program for this platform");
+        Ok(path)
     }
 
     /// Wrangler, as a command: offline, silent about itself, and leaving its

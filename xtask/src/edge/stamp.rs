@@ -9,8 +9,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// What wrangler uploads.
-const OUTPUTS: [&str; 2] = ["index.js", "index_bg.wasm"];
+use super::MODULES;
+
 const STAMP: &str = ".made-from";
 
 /// Whether the folder holds what these inputs gave.
@@ -31,7 +31,7 @@ pub(super) fn leave(folder: &Path, inputs: &[u8]) -> Result<()> {
 fn text(folder: &Path, inputs: &[u8]) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     hasher.write(inputs);
-    for name in OUTPUTS {
+    for name in MODULES {
         let path = folder.join(name);
         let bytes =
             fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
@@ -49,7 +49,7 @@ mod tests {
     fn a_changed_input_or_output_voids_the_stamp() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        for name in OUTPUTS {
+        for name in MODULES {
             fs::write(path.join(name), name).unwrap();
         }
         assert!(!vouches_for(path, b"sources"));
