@@ -89,6 +89,7 @@ pub mod key;
 pub mod method;
 pub mod partial;
 pub mod policy;
+pub mod purge;
 pub mod rate;
 pub mod refresh;
 pub mod request;
