@@ -147,10 +147,10 @@ impl Purges {
         names: impl IntoIterator<Item = &'n str>,
         asked_at: Timestamp,
     ) -> bool {
-        let is_since = |at: Option<Timestamp>| at.is_some_and(|at| asked_at <= at);
-        if !is_since(self.last) {
+        if !self.any_since(asked_at) {
             return false;
         }
+        let is_since = |at: Option<Timestamp>| at.is_some_and(|at| asked_at <= at);
         if is_since(self.everything) {
             return true;
         }
@@ -167,6 +167,11 @@ impl Purges {
             let of = if purge.text.starts_with("//") { &url } else { target };
             is_since(Some(*at)) && of.starts_with(&*purge.text)
         })
+    }
+
+    /// Whether anything was purged since then, so that not all that was asked for by then is good.
+    pub fn any_since(&self, asked_at: Timestamp) -> bool {
+        self.last.is_some_and(|last| asked_at <= last)
     }
 
     fn at(&self, kind: Kind, text: &str) -> Option<Timestamp> {
@@ -339,6 +344,7 @@ mod tests {
         let purges = after(Purge::name("0a"));
         assert!(is_void(&purges, "a.example/", &["ff", "0a"], NOW));
         assert!(!is_void(&purges, "a.example/", &["0b"], NOW));
+        assert!(purges.any_since(NOW) && !purges.any_since(NOW + MS));
         assert!(is_void(&after(Purge::everything()), "a.example/", &[], NOW));
     }
 

@@ -12,7 +12,7 @@ pub(crate) mod voided;
 
 use tidegate_core::headers::{Fields, Vary};
 use tidegate_core::store::NotStored;
-use tidegate_core::{CacheKey, Host, Lookup, Timestamp};
+use tidegate_core::{CacheKey, Host, Lookup, Request, Timestamp};
 use worker::js_sys::{self, futures::JsFuture};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::ext::CacheStorageExt;
@@ -24,6 +24,7 @@ use crate::digest;
 use crate::edits::Edits;
 use crate::head::Head;
 use crate::platform::{discard, put_whole, respond};
+use crate::purges;
 
 pub(crate) use entry::Entry;
 
@@ -66,15 +67,14 @@ impl CacheStore {
         Some(Self { cache: scope.caches().ok()?.default() })
     }
 
-    /// Looks `key` up for a request with these fields; also says where an answer to it goes.
+    /// Looks `key` up for a request; also says where an answer to it goes.
     pub(crate) async fn look_up(
         &self,
         key: &CacheKey,
-        host: &Host<'_>,
-        request: &impl Fields,
+        asked: &Request<'_, Head>,
     ) -> (Lookup<Entry>, Place) {
-        let mut place = Place::of(key, host);
-        let Some(first) = self.read_valid(&place.first).await else {
+        let (mut place, request) = (Place::of(key, asked.host), asked.fields);
+        let Some(first) = self.read_valid(&place, &place.first, asked).await else {
             return (Lookup::Nothing, place);
         };
         place.generation = first.generation;
@@ -84,7 +84,7 @@ impl CacheStore {
         discard(&first.response);
         let vary = first.vary();
         let variant = place.variant(&vary, request);
-        let found = self.read_valid(&variant).await;
+        let found = self.read_valid(&place, &variant, asked).await;
         place.variant = Some((vary, variant));
         match found {
             // Always, but for two variants whose digests are the same.
@@ -150,9 +150,20 @@ impl CacheStore {
         });
     }
 
-    /// What lies at `url`, unless one of its names was voided since.
-    async fn read_valid(&self, url: &str) -> Option<Entry> {
+    /// What lies at `url`, which is at `place`, unless it was purged or one of its names was
+    /// voided since.
+    async fn read_valid(
+        &self,
+        place: &Place,
+        url: &str,
+        asked: &Request<'_, Head>,
+    ) -> Option<Entry> {
         let entry = Entry::read(url, self.read(url).await.ok()??)?;
+        let names = entry.names.iter().map(String::as_str).chain([place.name()]);
+        if purges::void(asked, names, entry.asked_at) {
+            discard(&entry.response);
+            return None;
+        }
         // All are on their way before the first is waited for.
         let host = url.split('/').nth(2).unwrap_or_default();
         let marks = entry.names.iter().map(|name| mark(host, name));
@@ -162,7 +173,7 @@ impl CacheStore {
             is_void |= match response(JsFuture::from(found).await) {
                 Ok(mark) => mark
                     .and_then(|mark| voided::read(&mark))
-                    .is_some_and(|until| entry.stored.received_at < until),
+                    .is_some_and(|until| entry.asked_at < until),
                 // Who cannot ask does not know.
                 Err(()) => true,
             };
@@ -204,6 +215,11 @@ impl Place {
     /// Where the answer lies that all others of the key are found by.
     pub(crate) fn first(&self) -> &str {
         &self.first
+    }
+
+    /// The name of all answers of the key, by which they can be purged.
+    pub(crate) fn name(&self) -> &str {
+        self.first.rsplit('/').next().unwrap_or_default()
     }
 
     /// Where an answer goes that varies like this: in place of the first, unless that is

@@ -26,6 +26,7 @@ mod origin;
 mod past_the_gate;
 mod platform;
 mod problem;
+mod purges;
 mod rehearsals;
 mod tokens;
 mod turn;

@@ -24,6 +24,8 @@ const VARIANT: &str = "tidegate-variant";
 const ORIGIN_TAG: &str = "tidegate-etag";
 /// Since when there is a first answer, whose variants are beside it: milliseconds since 1970.
 const GENERATION: &str = "tidegate-generation";
+/// When it was asked for, or confirmed: milliseconds since 1970.
+const ASKED_AT: &str = "tidegate-asked-at";
 /// The names by which the answer can be voided, other than by its key.
 const NAMES: &str = "tidegate-names";
 /// Before the name of a field that the cache would use or change.
@@ -45,10 +47,12 @@ pub(crate) struct Entry {
     pub(crate) stored: Stored,
     /// The origin's tag, where that in the fields is ours.
     pub(crate) origin_tag: Option<String>,
+    /// When it was asked for: what is voided later voids it.
+    pub(crate) asked_at: Timestamp,
     /// Which variants belong to it, if it is the first.
     pub(super) generation: Timestamp,
     /// The names by which it can be voided.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
     variant: String,
 }
 
@@ -63,6 +67,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) origin_tag: Option<&'a str>,
     /// Which variant it is.
     pub(crate) variant: VariantSignature,
+    /// When it was asked for, or confirmed.
+    pub(crate) asked_at: Timestamp,
     /// The variants that it belongs with.
     pub(crate) generation: Timestamp,
     /// The names by which it can be voided, see [`super::voided`].
@@ -78,7 +84,8 @@ impl Entry {
         let stored = serde_json::from_str(fields.text(STORED)?).ok()?;
         let variant = fields.text(VARIANT)?.into();
         let origin_tag = fields.text(ORIGIN_TAG).map(str::to_owned);
-        let generation = Timestamp::from_millis(fields.text(GENERATION)?.parse().ok()?);
+        let time = |name| Some(Timestamp::from_millis(fields.text(name)?.parse().ok()?));
+        let (asked_at, generation) = (time(ASKED_AT)?, time(GENERATION)?);
         let names = fields.text(NAMES).into_iter().flat_map(|names| names.split(' '));
         let names = names.map(str::to_owned).collect();
         fields.rename(|name| match name.strip_prefix(KEPT) {
@@ -86,7 +93,17 @@ impl Entry {
             None => (!is_the_caches(name)).then_some(0),
         });
         let url = url.into();
-        Some(Self { url, response, fields, stored, origin_tag, generation, names, variant })
+        Some(Self {
+            url,
+            response,
+            fields,
+            stored,
+            origin_tag,
+            asked_at,
+            generation,
+            names,
+            variant,
+        })
     }
 
     /// What the origin is asked by whether this answer is still good (RFC 9111 §4.3.1).
@@ -156,7 +173,7 @@ pub(crate) fn head(fields: &impl Fields, facts: &Facts<'_>, now: Timestamp) -> E
             _ => head.add(name, value),
         }
     }
-    let Facts { stored, variant, generation, names, .. } = facts;
+    let Facts { stored, variant, asked_at, generation, names, .. } = facts;
     let lifetime = stored.useful_until().since(now).as_secs().max(1);
     head.add("cache-control", &format!("max-age={lifetime}"));
     let tags = cache_tag(facts.tags);
@@ -168,6 +185,7 @@ pub(crate) fn head(fields: &impl Fields, facts: &Facts<'_>, now: Timestamp) -> E
     if let Some(tag) = origin_tag {
         head.add(ORIGIN_TAG, tag);
     }
+    head.add(ASKED_AT, &asked_at.as_millis().to_string());
     head.add(GENERATION, &generation.as_millis().to_string());
     if !names.is_empty() {
         head.add(NAMES, &names.join(" "));
@@ -216,6 +234,7 @@ fn is_the_caches(name: &str) -> bool {
             | STORED
             | ORIGIN_TAG
             | VARIANT
+            | ASKED_AT
             | GENERATION
             | NAMES
     )
@@ -247,8 +266,15 @@ mod tests {
     fn tagged_head(fields: &[(&str, &str)], tags: &[Tag]) -> String {
         let fields = fields.to_vec();
         let variant = Vary::Nothing.signature(&fields);
-        let (names, generation) = (Vec::new(), NOW);
-        let facts = Facts { stored: &FACTS, origin_tag: None, variant, generation, names, tags };
+        let facts = Facts {
+            stored: &FACTS,
+            origin_tag: None,
+            variant,
+            asked_at: NOW,
+            generation: NOW,
+            names: Vec::new(),
+            tags,
+        };
         head(&fields, &facts, NOW).as_str().into()
     }
 
@@ -280,7 +306,7 @@ mod tests {
                 "+cache-control:max-age=300",
             ]
         );
-        assert!(lines[5].starts_with("+tidegate-stored:{") && lines.len() == 8);
+        assert!(lines[5].starts_with("+tidegate-stored:{") && lines.len() == 9);
     }
 
     #[test]

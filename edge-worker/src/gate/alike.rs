@@ -7,7 +7,7 @@ use tidegate_core::{CacheKey, CacheRule, Lookup};
 use super::passage::Passage;
 use crate::cache_store::Entry;
 use crate::platform::discard;
-use crate::{alike_index, clock};
+use crate::{alike_index, clock, purges};
 
 impl Passage<'_> {
     /// A fresh answer to another query that this isolate knows to suit the request.
@@ -18,9 +18,12 @@ impl Passage<'_> {
         let query = self.asked.target.query();
         for alike in alike_index::suiting(&self.any_query(rule), query) {
             let store = &self.gate.store;
-            let (found, _) = store.look_up(&alike.key, self.asked.host, self.asked.fields).await;
+            let (found, _) = store.look_up(&alike.key, &self.asked).await;
             let Lookup::Found(entry) = found else { continue };
-            if entry.stored.fresh_for(clock::now()).is_some() && alike.suits(&entry.fields, query) {
+            let is_fresh = entry.stored.fresh_for(clock::now()).is_some();
+            // It may have been purged by the URL that it was stored for.
+            let is_sure = !purges::any_since(entry.asked_at);
+            if is_fresh && is_sure && alike.suits(&entry.fields, query) {
                 return Lookup::Found(entry);
             }
             discard(&entry.response);

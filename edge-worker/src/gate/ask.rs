@@ -8,7 +8,9 @@ use tidegate_core::refresh::refresh;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, STALE_IF_ERROR};
 use tidegate_core::store::{renew, store};
-use tidegate_core::{CacheRule, Exchange, Method, Refresh, Response, Store, Stored, Tier, respond};
+use tidegate_core::{
+    CacheRule, Exchange, Method, Refresh, Response, Store, Stored, Tier, Timestamp, respond,
+};
 use worker::web_sys;
 
 use super::answer::Whole;
@@ -183,7 +185,10 @@ impl Passage<'_> {
         let is_kept = matches!(kept, Store::Keep { .. });
         self.invalidate(code, fields, is_kept.then_some(place), now);
         if let Store::Keep { stored, vary } = &kept {
-            self.put(rule, place, (response, None), fields, (stored, vary));
+            // What an unsafe request invalidates is older than its own answer.
+            let is_safe = self.asked.method.is_safe();
+            let asked_at = if is_safe { exchange.requested_at } else { exchange.received_at };
+            self.put(rule, place, (response, None), fields, (stored, vary), asked_at);
             self.remember_alike(rule, &self.key(rule), fields);
         } else if code < 500
             && let Some(turn) = self.turn.take()
@@ -221,6 +226,7 @@ impl Passage<'_> {
                     (&entry.response, entry.origin_tag.as_deref()),
                     &merged,
                     (stored, vary),
+                    confirmed.exchange.requested_at,
                 );
                 *stored
             }
@@ -261,6 +267,7 @@ impl Passage<'_> {
                 (&entry.response, entry.origin_tag.as_deref()),
                 &merged,
                 (&stored, &vary),
+                answer.exchange.requested_at,
             );
         }
     }
@@ -290,6 +297,7 @@ impl Passage<'_> {
         (response, origin_tag): (&web_sys::Response, Option<&str>),
         fields: &impl Fields,
         (stored, vary): (&Stored, &Vary),
+        asked_at: Timestamp,
     ) {
         let url = place.for_answer(vary, self.asked.fields);
         let tags = self.plan.tags(&self.asked, &self.who, fields);
@@ -297,6 +305,7 @@ impl Passage<'_> {
             stored,
             origin_tag,
             variant: vary.signature(self.asked.fields),
+            asked_at,
             generation: place.generation,
             names: self.names(rule, &tags),
             tags: &tags,

@@ -13,7 +13,7 @@ use crate::platform::discard;
 impl Passage<'_> {
     /// What the core says of what is stored; also where an answer to the request goes.
     pub(super) async fn find(&self, rule: &CacheRule, key: &CacheKey) -> (Reuse<Entry>, Place) {
-        let looking = self.gate.store.look_up(key, self.asked.host, self.asked.fields);
+        let looking = self.gate.store.look_up(key, &self.asked);
         let (found, place) = self.gate.account.timed(Part::Cache, looking).await;
         let found = match found {
             Lookup::Nothing => self.find_alike(rule).await,
