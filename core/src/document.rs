@@ -38,6 +38,7 @@ mod schema;
 mod secret;
 mod sections;
 mod shape;
+mod signature;
 mod spelling;
 mod twins;
 mod values;

@@ -14,6 +14,7 @@
 //! | may we keep this answer? (§3) | [`store::store`] → [`Store`] |
 //! | which fields leave on this tier? | [`respond`] |
 //! | in which coding does the body leave? | [`compress::Offer`] → [`compress::Verdict`] |
+//! | does the edge send this, and for whom? (RFC 9421) | [`signature::Keys::verify`] → [`signature::Verified`] |
 //!
 //! Time is an argument ([`Timestamp`]). State goes in, new state comes out, the shell keeps it.
 //! Every "no" is an enum whose words logs, `Cache-Status` and `explain` share.
@@ -97,6 +98,7 @@ pub mod respond;
 pub mod response;
 pub mod reuse;
 pub mod rule;
+pub mod signature;
 pub mod status_ttl;
 pub mod store;
 pub mod stored;

@@ -117,6 +117,9 @@ pub struct Shim {
     /// Who may name the client in forwarding fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<Network>,
+    /// Whether requests must be signed by the edge.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub require_edge_signature: bool,
 }
 
 /// Where the shim is operated from.

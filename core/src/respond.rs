@@ -15,6 +15,7 @@ use crate::rate::{Admission, Refused, Verdict};
 use crate::request::Request;
 use crate::reuse::ForwardReason;
 use crate::rule::Risk;
+use crate::signature;
 use crate::store::Store;
 use crate::text::Text;
 use crate::tier::SURROGATE_DEVICE;
@@ -253,6 +254,12 @@ impl Problem {
         }
     }
 
+    /// 403 for who goes around the edge, where the policy lets nobody do so.
+    pub fn not_from_the_edge(refusal: signature::Refusal) -> Self {
+        let (reason, detail) = refusal.told();
+        Self::new(403, reason, detail)
+    }
+
     /// 503 while the service is down for maintenance, in HTML where there is a `page`.
     pub fn maintenance(detail: &str, wait: Duration, page: Option<String>) -> Self {
         let retry_after = Some(ceil_secs(wait));
@@ -279,6 +286,7 @@ impl Problem {
         match self.status {
             400 => "Bad request",
             401 => "Unauthorized",
+            403 => "Forbidden",
             404 => "Not found",
             429 => "Too many requests",
             502 => "Bad gateway",

@@ -49,15 +49,24 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
     let mut compression = Rules::new(document.compression, context);
     let compressed: Vec<Option<usize>> =
         routes.iter_mut().map(|r| compression.of(r.value.compression.take(), context)).collect();
-    let shim = document.shim.map_or_else(Shim::default, |section| Shim {
-        listen: section.listen.map(|address| address.0),
-        trusted_proxies: section.trusted_proxies,
+    let edge = edge::resolve(document.edge, context);
+    let shim = document.shim.map_or_else(Shim::default, |section| {
+        let Located { value: require_edge_signature, span } = section.require_edge_signature;
+        if require_edge_signature && edge.signature.is_none() {
+            let hint = "name the keys in `[edge] signature`";
+            context.report(span, "there is no signature to require", hint);
+        }
+        Shim {
+            listen: section.listen.map(|address| address.0),
+            trusted_proxies: section.trusted_proxies,
+            require_edge_signature,
+        }
     });
     let redis = document.redis.map(|section| redis::resolve(section, context));
     let model = Model {
         schema: SCHEMA,
         shim,
-        edge: edge::resolve(document.edge),
+        edge,
         admin: document.admin.map(|section| operation::admin(section, context)),
         maintenance: match document.maintenance {
             Some(section) => operation::maintenance(section, context),

@@ -71,6 +71,9 @@ section! {
         /// Who may say in X-Forwarded-For who the client is: addresses and blocks. Anyone else
         /// counts as itself.
         default trusted_proxies: Vec<Network>,
+        /// Whether requests must be signed by the edge, see `[edge] signature`: everybody else gets
+        /// 403, but for the paths of `[maintenance] allow_paths`, where health is asked for.
+        default require_edge_signature: Located<bool>,
     }
 }
 

@@ -20,26 +20,54 @@ pub enum Value {
     Other,
 }
 
+/// A member of a dictionary with all that belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// Its key.
+    pub key: &'a str,
+    /// Its value and parameters as they stand behind the `=`; empty for a key alone.
+    pub text: &'a str,
+    /// Its value.
+    pub value: Value,
+    /// Its parameters (§3.1.2) in their order, those that are repeated too: the last counts.
+    pub parameters: Vec<(&'a str, Value)>,
+}
+
 /// Reads a dictionary; `None` when it breaks the grammar anywhere. Of several members with
 /// one key the last counts. Linear in the length but for repeated keys.
 pub fn dictionary(text: &[u8]) -> Option<Vec<(&str, Value)>> {
+    let members = members(text)?;
+    Some(members.into_iter().map(|member| (member.key, member.value)).collect())
+}
+
+/// The same with parameters, and with the text of each member.
+pub fn members(text: &[u8]) -> Option<Vec<Member<'_>>> {
     let mut parser = Parser { rest: text };
-    let mut members: Vec<(&str, Value)> = Vec::new();
+    let mut members: Vec<Member<'_>> = Vec::new();
     parser.skip(b" ");
     while !parser.rest.is_empty() {
         let key = parser.key()?;
-        let value = match parser.eat(b'=') {
+        let has_value = parser.eat(b'=');
+        let begin = parser.rest;
+        let (value, parameters) = match has_value {
             true => parser.item_or_inner_list()?,
-            false => {
-                parser.parameters()?;
-                Value::Boolean(true)
-            }
+            false => (Value::Boolean(true), parser.parameters()?),
         };
-        members.retain(|(other, _)| *other != key);
-        members.push((key, value));
+        let text = begin.get(..begin.len() - parser.rest.len()).filter(|_| has_value);
+        let text = core::str::from_utf8(text.unwrap_or_default()).ok()?;
+        members.retain(|other| other.key != key);
+        members.push(Member { key, text, value, parameters });
         parser.separator()?;
     }
     Some(members)
+}
+
+impl Member<'_> {
+    /// The parameter of this name.
+    pub fn parameter(&self, name: &str) -> Option<&Value> {
+        let mut last_first = self.parameters.iter().rev();
+        last_first.find_map(|(other, value)| (*other == name).then_some(value))
+    }
 }
 
 /// Reads a list; `None` when it breaks the grammar anywhere. Linear in the length.
@@ -48,11 +76,13 @@ pub fn list(text: &[u8]) -> Option<Vec<Value>> {
     let mut members = Vec::new();
     parser.skip(b" ");
     while !parser.rest.is_empty() {
-        members.push(parser.item_or_inner_list()?);
+        members.push(parser.item_or_inner_list()?.0);
         parser.separator()?;
     }
     Some(members)
 }
+
+type Parameters<'a> = Vec<(&'a str, Value)>;
 
 struct Parser<'a> {
     rest: &'a [u8],
@@ -102,7 +132,7 @@ impl<'a> Parser<'a> {
     }
 
     /// §4.2.1.1
-    fn item_or_inner_list(&mut self) -> Option<Value> {
+    fn item_or_inner_list(&mut self) -> Option<(Value, Parameters<'a>)> {
         if !self.eat(b'(') {
             return self.item();
         }
@@ -112,35 +142,37 @@ impl<'a> Parser<'a> {
             if self.eat(b')') {
                 break;
             }
-            items.push(self.item()?);
+            items.push(self.item()?.0);
             // Items are set apart by spaces.
             self.rest.first().filter(|b| matches!(b, b' ' | b')'))?;
         }
-        self.parameters()?;
+        let parameters = self.parameters()?;
         let strings = items.into_iter().map(|item| match item {
             Value::String(text) => Some(text),
             _ => None,
         });
-        Some(strings.collect::<Option<_>>().map_or(Value::Other, Value::Strings))
+        let value = strings.collect::<Option<_>>().map_or(Value::Other, Value::Strings);
+        Some((value, parameters))
     }
 
     /// §4.2.3
-    fn item(&mut self) -> Option<Value> {
-        let value = self.bare_item()?;
-        self.parameters()?;
-        Some(value)
+    fn item(&mut self) -> Option<(Value, Parameters<'a>)> {
+        Some((self.bare_item()?, self.parameters()?))
     }
 
     /// §4.2.3.2
-    fn parameters(&mut self) -> Option<()> {
+    fn parameters(&mut self) -> Option<Parameters<'a>> {
+        let mut parameters = Vec::new();
         while self.eat(b';') {
             self.skip(b" ");
-            self.key()?;
-            if self.eat(b'=') {
-                self.bare_item()?;
-            }
+            let key = self.key()?;
+            let value = match self.eat(b'=') {
+                true => self.bare_item()?,
+                false => Value::Boolean(true),
+            };
+            parameters.push((key, value));
         }
-        Some(())
+        Some(parameters)
     }
 
     /// §4.2.3.1
@@ -292,6 +324,18 @@ mod tests {
             dictionary(b"a=-999999999999999"),
             Some(alloc::vec![("a", Integer(-999_999_999_999_999))])
         );
+    }
+
+    #[test]
+    fn members_have_their_parameters_and_their_text() {
+        let text = b"a=(\"x\" \"y\");n=1;k=\"v\" , b;q, c=:YQ==:;n=1;n=2";
+        let [a, b, c] = <[Member<'_>; 3]>::try_from(members(text).unwrap()).unwrap();
+        assert_eq!((a.key, a.text), ("a", "(\"x\" \"y\");n=1;k=\"v\""));
+        assert_eq!(a.parameter("n"), Some(&Integer(1)));
+        assert_eq!(a.parameter("k"), Some(&Value::String("v".into())));
+        assert_eq!(a.parameter("x"), None);
+        assert_eq!((b.text, b.parameter("q")), ("", Some(&Boolean(true))));
+        assert_eq!((c.text, c.parameter("n")), (":YQ==:;n=1;n=2", Some(&Integer(2))));
     }
 
     /// A well-kept parser says the same of every text, be it well formed or not.

@@ -1,6 +1,14 @@
 //! `[edge]`: how the worker runs, routes aside.
 
+use core::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::signature::SignatureRule;
+use crate::time::as_millis;
+
+/// How long the origin may take to begin its answer where the policy says nothing.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the worker at the edge needs besides the routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +20,12 @@ pub struct Edge {
     /// Which requests are a line of the log each.
     #[serde(skip_serializing_if = "RequestLog::is_default")]
     pub log: RequestLog,
+    /// How requests to the shim are signed; without it they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureRule>,
+    /// How long the origin may take to begin its answer.
+    #[serde(skip_serializing_if = "Option::is_none", with = "as_millis::option")]
+    pub timeout: Option<Duration>,
 }
 
 /// Which requests are a line of the log each.
@@ -28,6 +42,12 @@ pub enum RequestLog {
 }
 
 impl Edge {
+    /// How long the origin may take until the head of its answer is there; a body that has begun
+    /// may take as long as it does.
+    pub fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(TIMEOUT)
+    }
+
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -93,8 +93,9 @@ impl Policy {
         (!passes).then_some(Closed(rule))
     }
 
-    /// A path that servers may read differently is none of those that pass.
-    fn is_health_check<F: Fields + ?Sized>(&self, request: &Request<'_, F>) -> bool {
+    /// Whether `request` asks whether the service is alive, which passes in maintenance and
+    /// without a signature of the edge. A path that servers may read differently does not.
+    pub fn is_health_check<F: Fields + ?Sized>(&self, request: &Request<'_, F>) -> bool {
         let target = request.target;
         target.ambiguity().is_none() && self.passing.find(target.path(), "").is_some()
     }
