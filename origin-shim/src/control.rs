@@ -11,13 +11,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tidegate_core::policy::overrides::Objection;
 use tidegate_core::policy::{Admin, Overrides};
-use tidegate_core::{Policy, Timestamp};
+use tidegate_core::{Policy, Timestamp, signature};
 use tokio::sync::{Mutex, watch};
 
 pub use state_file::StateError;
 
 use crate::audit::{self, Who};
 use crate::clock;
+use crate::edge_signature;
 use crate::gate::Shared;
 use crate::in_force::InForce;
 use crate::policy_file::{self, PolicyError};
@@ -80,6 +81,8 @@ pub enum ReloadError {
     Policy(PolicyError),
     /// Secrets that it names are no use.
     Secrets(Vec<BadSecret>),
+    /// A secret for the edge's signatures is no use.
+    Signature(signature::BadSecret),
     /// Its key set does not come, and without it every user would be a stranger.
     Keys(FetchError),
     /// Nobody can tell where its Redis is.
@@ -229,6 +232,8 @@ impl Control {
         let file = self.start.policy.display().to_string();
         let warnings = reading.warnings.display(&file).to_string();
         let policy = reading.policy;
+        let edge = before.edge.succeed(&policy, |name| std::env::var(name).ok());
+        let edge = edge.map_err(ReloadError::Signature)?;
         let tokens = match before.tokens_for(&policy.model().identity) {
             Some(tokens) => tokens,
             None => tokens(&policy).await?,
@@ -242,7 +247,7 @@ impl Control {
             },
             None => None,
         };
-        Ok((before.with_file(policy, tokens, redis), warnings))
+        Ok((before.with_file(policy, edge, tokens, redis), warnings))
     }
 
     /// Puts what was made of the file in force, with these overrides.
@@ -338,6 +343,7 @@ impl fmt::Display for ReloadError {
                 let mut lines = bad.iter();
                 lines.try_for_each(|bad| writeln!(f, "{bad}"))
             }
+            Self::Signature(bad) => write!(f, "{bad}\n= hint: {}", edge_signature::HINT),
             Self::Redis(bad) => bad.fmt(f),
             Self::Keys(error) => write!(
                 f,

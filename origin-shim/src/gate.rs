@@ -29,6 +29,7 @@ use tidegate_core::policy::{Bypass, Closed};
 use tidegate_core::rate::Counted;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::{ForwardReason, reuse};
+use tidegate_core::signature::Verified;
 use tidegate_core::{
     CacheKey, CacheRule, Host, Lookup, Method, Plan, Request, Reuse, Scheme, Target, Tier,
     Timestamp, respond,
@@ -41,7 +42,7 @@ use crate::in_force::InForce;
 use crate::upstream::UpstreamClient;
 use crate::visitor::Visitor;
 
-/// What clients speak here; TLS ends before.
+/// What is spoken here; TLS ends before.
 const SCHEME: Scheme = Scheme::Http;
 /// Answered by the shim itself: it is alive (P9).
 const HEALTH: &str = "/healthz";
@@ -116,19 +117,29 @@ impl Gate {
             return answer::alive();
         }
         let in_force = &self.shared.in_force();
-        let InForce { policy, tokens, .. } = &**in_force;
-        let (host, target) = match read_target(&parts, SCHEME) {
+        let InForce { policy, edge, tokens, .. } = &**in_force;
+        let refuse = |problem: &Problem| {
+            let mut response = answer::problem(problem);
+            respond::headers(response.headers_mut(), policy.headers(None));
+            response
+        };
+        let now = clock::now();
+        let signed = edge.verify(&parts, now);
+        let (scheme, host, target) = match read_target(&parts, signed.as_ref().ok()) {
             Ok(read) => read,
-            Err(problem) => {
-                let mut response = answer::problem(&problem);
-                respond::headers(response.headers_mut(), policy.headers(None));
-                return response;
-            }
+            Err(problem) => return refuse(&problem),
         };
         let method = Method::parse(parts.method.as_str());
-        let asked = Request::read(method, SCHEME, &host, &target, &parts.headers);
-        let now = clock::now();
-        let visitor = Visitor::identify(policy, tokens, peer, &parts.headers, now).await;
+        let asked = Request::read(method, scheme, &host, &target, &parts.headers);
+        if let Err(refusal) = signed
+            && edge.is_required()
+            && !policy.is_health_check(&asked)
+        {
+            edge.count(refusal);
+            return refuse(&Problem::not_from_the_edge(refusal));
+        }
+        let signed = signed.clone().ok();
+        let visitor = Visitor::identify(policy, tokens, peer, signed, &parts.headers, now).await;
         let plan = policy.plan(Tier::Origin, &asked);
         // Whoever it is, its keys may have had to be fetched.
         let now = clock::now();
@@ -259,20 +270,26 @@ fn find_alike(
     fresh.next().map_or(Lookup::Nothing, Lookup::Found)
 }
 
-/// Scheme, host and target of a request, or the 400 for one that has none.
-fn read_target(parts: &Parts, scheme: Scheme) -> Result<(Host<'_>, Target<'_>), Problem> {
+/// Scheme, host and target of a request, or the 400 for one that has none. Scheme and host are
+/// those that the client asked for, where the edge vouches for them.
+fn read_target<'a>(
+    parts: &'a Parts,
+    edge: Option<&'a Verified>,
+) -> Result<(Scheme, Host<'a>, Target<'a>), Problem> {
+    let scheme = edge.map_or(SCHEME, |edge| edge.scheme);
     // An absolute target names the host itself (RFC 9112 §3.2.2).
-    let host = match parts.uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => {
+    let host = match (edge, parts.uri.authority()) {
+        (Some(edge), _) => &*edge.host,
+        (None, Some(authority)) => authority.as_str(),
+        (None, None) => {
             let mut lines = parts.headers.get_all(HOST).iter();
             let only = lines.next().filter(|_| lines.next().is_none());
             only.and_then(|line| line.to_str().ok()).unwrap_or_default()
         }
     };
-    let host =
-        Host::parse(host, scheme).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let bad = |error: &dyn ToString| Problem::bad_request(error.to_string());
+    let host = Host::parse(host, scheme).map_err(|error| bad(&error))?;
     let text = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    let target = Target::parse(text).map_err(|error| Problem::bad_request(error.to_string()))?;
-    Ok((host, target))
+    let target = Target::parse(text).map_err(|error| bad(&error))?;
+    Ok((scheme, host, target))
 }

@@ -7,6 +7,7 @@ use tidegate_core::rate::{Limit, OnStoreError, OriginStore, StoreFailed};
 use tidegate_core::{Admission, LimitKey, Plan, Policy, Timestamp};
 
 use crate::clock;
+use crate::edge_signature::EdgeSignature;
 use crate::limiter::Limiter;
 use crate::redis_limiter::RedisLimiter;
 use crate::tallies::Tallies;
@@ -21,6 +22,8 @@ pub struct InForce {
     pub file: Arc<Policy>,
     /// The policy that requests go by: the file's, with the overrides of its time.
     pub policy: Policy,
+    /// Whether the edge has sent a request.
+    pub edge: Arc<EdgeSignature>,
     /// Whose tokens are.
     pub tokens: Arc<Tokens>,
     /// Where answers are stored.
@@ -35,26 +38,33 @@ pub struct InForce {
 
 impl InForce {
     /// The begin: nothing is stored or counted yet.
-    pub fn new(file: Policy, tokens: Tokens, redis: Option<Arc<RedisLimiter>>) -> Self {
+    pub fn new(
+        file: Policy,
+        edge: EdgeSignature,
+        tokens: Tokens,
+        redis: Option<Arc<RedisLimiter>>,
+    ) -> Self {
         let (answers, limiter) = (Zones::new(&file), Limiter::new(&file.model().limits));
         let tallies = Tallies::new(&file.model().limits);
-        let (policy, tokens) = (file.clone(), Arc::new(tokens));
-        Self { file: Arc::new(file), policy, tokens, answers, limiter, redis, tallies }
+        let (policy, edge, tokens) = (file.clone(), Arc::new(edge), Arc::new(tokens));
+        Self { file: Arc::new(file), policy, edge, tokens, answers, limiter, redis, tallies }
     }
 
     /// What follows when the file is another: what is stored stays where its zone does, what
-    /// is counted where its limit does, and `tokens` and `redis` are those of
-    /// [`Self::tokens_for`] and [`Self::redis_for`], or others.
+    /// is counted where its limit does, `edge` is that of [`EdgeSignature::succeed`], and `tokens`
+    /// and `redis` are those of [`Self::tokens_for`] and [`Self::redis_for`], or others.
     pub fn with_file(
         &self,
         file: Policy,
+        edge: EdgeSignature,
         tokens: Arc<Tokens>,
         redis: Option<Arc<RedisLimiter>>,
     ) -> Self {
         let (answers, policy) = (self.answers.succeed(&file), file.clone());
         let limiter = self.limiter.succeed(&policy.model().limits, clock::now());
         let tallies = self.tallies.succeed(&policy.model().limits);
-        Self { file: Arc::new(file), policy, tokens, answers, limiter, redis, tallies }
+        let (file, edge) = (Arc::new(file), Arc::new(edge));
+        Self { file, policy, edge, tokens, answers, limiter, redis, tallies }
     }
 
     /// What follows when overrides are others.
@@ -66,6 +76,7 @@ impl InForce {
             redis: self.redis.clone(),
             tallies: self.tallies.succeed(&policy.model().limits),
             policy,
+            edge: Arc::clone(&self.edge),
             tokens: Arc::clone(&self.tokens),
             answers: self.answers.succeed(&self.file),
         }

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::admin::AdminListener;
 use crate::audit::Who;
 use crate::control::Control;
+use crate::edge_signature::Report;
 use crate::gate::{Gate, Shared};
 use crate::tallies::Rehearsals;
 use crate::tokens::FetchError;
@@ -84,7 +85,7 @@ impl Server {
                 () = reload_on_hangup(&mut hangup, control) => {}
                 () = control.keep_tokens_fresh(complain) => {}
                 () = control.end_overrides() => {}
-                () = tell_of_rehearsals(control) => {}
+                () = tell_of_refusals(control) => {}
                 () = operate(admin, control) => {}
             }
             // All threads hold a receiver, so this reaches them.
@@ -194,17 +195,21 @@ async fn operate(admin: Option<AdminListener>, control: &Arc<Control>) {
     std::future::pending().await
 }
 
-/// Says what limits would refuse that are rehearsed, for ever.
-#[allow(clippy::print_stderr, reason = "whoever rehearses a limit reads the log")]
-async fn tell_of_rehearsals(control: &Control) {
+/// Says what limits would refuse that are rehearsed, and whom the edge did not send, for ever.
+#[allow(clippy::print_stderr, reason = "whoever rehearses a limit or changes keys reads the log")]
+async fn tell_of_refusals(control: &Control) {
     /// A look costs a few additions for each limit that is rehearsed.
     const EVERY: Duration = Duration::from_secs(1);
-    let (mut rehearsals, start) = (Rehearsals::default(), Instant::now());
+    let (mut rehearsals, mut unsigned) = (Rehearsals::default(), Report::default());
+    let start = Instant::now();
     loop {
         tokio::time::sleep(EVERY).await;
         let in_force = control.shared().in_force();
         let limits = &in_force.policy.model().limits;
         for line in rehearsals.look(limits, &in_force.tallies, start.elapsed()) {
+            eprintln!("tidegate: {line}");
+        }
+        if let Some(line) = unsigned.look(&in_force.edge, start.elapsed()) {
             eprintln!("tidegate: {line}");
         }
     }

@@ -18,7 +18,7 @@ use tidegate_core::compress::fields::ASKED_OF_ORIGIN;
 use tidegate_core::compress::tag::{self, Condition};
 use tidegate_core::headers::http_date::HttpDate;
 use tidegate_core::policy::Upstream;
-use tidegate_core::{Fields, Scheme, Target, Timestamp, forward};
+use tidegate_core::{Fields, Scheme, Target, Timestamp, forward, signature};
 
 use crate::answer_store::Answer;
 use crate::body::Body;
@@ -132,8 +132,15 @@ impl Default for UpstreamClient {
 /// that could make the upstream answer for something else than what is in the key.
 pub fn question(parts: &Parts, target: &Target<'_>, visitor: &Visitor, scheme: Scheme) -> Question {
     let mut head = end_to_end(&parts.headers);
-    // A client does not choose what proxies say; trusted ones are continued.
-    if !visitor.through_trusted_proxy {
+    // What the edge says of the client is for us; a client's own signature for who is behind us.
+    head.remove(signature::CLIENT);
+    if visitor.edge.is_some() {
+        signature::FIELDS.iter().for_each(|name| drop(head.remove(*name)));
+    }
+    // A client does not choose what proxies say; trusted ones are continued, unless the edge has
+    // said it all.
+    let continues = visitor.through_trusted_proxy && visitor.edge.is_none();
+    if !continues {
         head.remove("x-forwarded-for");
         head.remove("x-forwarded-proto");
     }
@@ -145,12 +152,14 @@ pub fn question(parts: &Parts, target: &Target<'_>, visitor: &Visitor, scheme: S
     let ip = visitor.ip.to_string();
     let ip_value = HeaderValue::from_str(&ip).unwrap_or(HeaderValue::from_static("unknown"));
     let chain = match head.get("x-forwarded-for").and_then(|value| value.to_str().ok()) {
-        Some(chain) if visitor.through_trusted_proxy => chain.to_owned(),
+        Some(chain) if continues => chain.to_owned(),
         _ => ip,
     };
-    // An absolute target names the host whatever Host says (RFC 9112 §3.2.2), and is in the key.
-    if let Some(authority) = parts.uri.authority()
-        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    // What is in the key: the host that the client asked the edge for, or that of an absolute
+    // target, whatever Host says (RFC 9112 §3.2.2).
+    let asked_for = visitor.edge.as_ref().map(|edge| edge.host.as_str());
+    if let Some(host) = asked_for.or_else(|| parts.uri.authority().map(|host| host.as_str()))
+        && let Ok(host) = HeaderValue::from_str(host)
     {
         head.insert(HOST, host);
     }
@@ -278,6 +287,7 @@ mod tests {
             identity: Identity::Anonymous,
             refusal: None,
             through_trusted_proxy: trusted,
+            edge: None,
         };
         question(&parts, &Target::parse("/x").unwrap(), &visitor, Scheme::Http).head
     }

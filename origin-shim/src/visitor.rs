@@ -6,6 +6,7 @@ use http::HeaderMap;
 use tidegate_core::headers::list;
 use tidegate_core::policy::Network;
 use tidegate_core::policy::identify::{Evidence, Identified};
+use tidegate_core::signature::Verified;
 use tidegate_core::token::Refusal;
 use tidegate_core::{ClientFacts, Fields, Identity, Policy, Timestamp};
 
@@ -14,7 +15,8 @@ use crate::tokens::Tokens;
 /// The client behind a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Visitor {
-    /// The client's address: the peer's, or what trusted proxies say.
+    /// The client's address: what the edge vouches for, else the peer's, or what trusted proxies
+    /// say.
     pub ip: IpAddr,
     /// Who it is.
     pub identity: Identity,
@@ -22,14 +24,18 @@ pub struct Visitor {
     pub refusal: Option<Refusal>,
     /// The peer is a proxy that may speak for others.
     pub through_trusted_proxy: bool,
+    /// What the edge vouches for, where it has signed the request.
+    pub edge: Option<Verified>,
 }
 
 impl Visitor {
-    /// Finds out who sent a request with these fields over a connection from `peer`.
+    /// Finds out who sent a request with these fields over a connection from `peer`, for which
+    /// perhaps the `edge` vouches.
     pub async fn identify(
         policy: &Policy,
         tokens: &Tokens,
         peer: IpAddr,
+        edge: Option<Verified>,
         fields: &HeaderMap,
         now: Timestamp,
     ) -> Self {
@@ -41,8 +47,9 @@ impl Visitor {
             Evidence::Token(token) => policy.conclude(fields, tokens.user_of(token, now).await),
         };
         let Identified { identity, refusal } = identified;
-        let ip = client_ip(trusted, peer, fields);
-        Self { ip, identity, refusal, through_trusted_proxy }
+        let signed = edge.as_ref().and_then(|edge| edge.ip);
+        let ip = signed.map_or_else(|| client_ip(trusted, peer, fields), |ip| ip.to_canonical());
+        Self { ip, identity, refusal, through_trusted_proxy, edge }
     }
 
     /// What limits count by, but for the route.

@@ -113,7 +113,7 @@ fn identify(
 ) -> Result<Visitor, Box<dyn Error>> {
     let tokens = Tokens::offline(&policy.model().identity, &|name| std::env::var(name).ok());
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    Ok(runtime.block_on(Visitor::identify(policy, &tokens, client, fields, clock::now())))
+    Ok(runtime.block_on(Visitor::identify(policy, &tokens, client, None, fields, clock::now())))
 }
 
 /// Who asks, in words.

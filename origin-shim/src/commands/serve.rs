@@ -10,6 +10,7 @@ use tidegate_core::Policy;
 use tidegate_origin::admin::AdminListener;
 use tidegate_origin::clock;
 use tidegate_origin::control::{Control, Start};
+use tidegate_origin::edge_signature::{self, EdgeSignature};
 use tidegate_origin::gate::Shared;
 use tidegate_origin::in_force::InForce;
 use tidegate_origin::redis_limiter::RedisLimiter;
@@ -34,6 +35,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let reading = arguments.policy.read()?;
     eprint!("{}", arguments.policy.warnings(&reading));
     let policy = reading.policy;
+    let edge = EdgeSignature::new(&policy, |name| std::env::var(name).ok()).map_err(|bad| {
+        format!("tidegate: {bad}\n= hint: {}", edge_signature::HINT)
+    })?;
     let tokens = tokens(&policy)?;
     let address = match (arguments.listen, &policy.model().shim.listen) {
         (Some(address), _) => address,
@@ -56,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let admin = admin.map(|admin| AdminListener::bind(admin, &environment)).transpose();
     let admin = admin.map_err(|error| format!("tidegate: {error}"))?;
     let redis = redis(&policy)?;
-    let shared = Arc::new(Shared::new(InForce::new(policy, tokens, redis)));
+    let shared = Arc::new(Shared::new(InForce::new(policy, edge, tokens, redis)));
     let control = Control::new(shared, start).map_err(|error| format!("tidegate: {error}"))?;
     let address = server.address();
     let operated_at = admin.as_ref().map(AdminListener::address);

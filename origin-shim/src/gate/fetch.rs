@@ -25,7 +25,7 @@ use tidegate_core::{
 use super::fetched::{Fetched, complete};
 use super::heads::{merge, storable};
 use super::known::Known;
-use super::{Gate, Passage, SCHEME, Shared, answer, read_target};
+use super::{Gate, Passage, Shared, answer, read_target};
 use crate::answer_store::{Answer, AnswerStore};
 use crate::body::{Body, Recorder};
 use crate::clock;
@@ -120,8 +120,8 @@ impl Gate {
         key: CacheKey,
         stale: Arc<Answer>,
     ) -> Option<Response<Body>> {
-        let (host, target) = read_target(parts, SCHEME).ok()?;
-        let asked = Request::read(Method::Get, SCHEME, &host, &target, &parts.headers);
+        let (scheme, host, target) = read_target(parts, visitor.edge.as_ref()).ok()?;
+        let asked = Request::read(Method::Get, scheme, &host, &target, &parts.headers);
         let plan = in_force.policy.plan(Tier::Origin, &asked);
         let offer = plan.compression().ok().map(|rule| Offer::to(rule, &asked));
         let (asked, closed, now) = (&asked, None, clock::now());
