@@ -73,7 +73,7 @@ impl EdgeSignature {
             query: parts.uri.query(),
         };
         let verified = keys.verify(&question, &parts.headers, now)?;
-        self.memory.replays.admit(verified.fingerprint, verified.until, now)?;
+        self.memory.replays.admit(&verified, now)?;
         Ok(verified)
     }
 

@@ -7,6 +7,7 @@
 pub mod cache_status;
 pub mod cases;
 pub mod demo_origin;
+pub mod edge_signature;
 pub mod edge_worker;
 pub mod limit_traces;
 pub mod policy_file;

@@ -22,8 +22,10 @@ pub struct Verified {
     pub host: String,
     /// The scheme by which it did.
     pub scheme: Scheme,
-    /// From when on the signature counts no longer, skew included: whoever keeps fingerprints may
-    /// forget this one then. Within twice the skew and [`LIFETIME`] from now.
+    /// When the signature says that it ends.
+    pub expires: Timestamp,
+    /// From when on it counts no longer, skew included: whoever keeps fingerprints may forget this
+    /// one then. Within twice the skew and [`LIFETIME`] from now.
     pub until: Timestamp,
     /// Tells this signature from all others: the same one comes twice if somebody replays it.
     pub fingerprint: u64,
@@ -42,11 +44,8 @@ impl Keys {
         fields: &(impl Fields + ?Sized),
         now: Timestamp,
     ) -> Result<Verified, Refusal> {
-        let (input, signature, client) = (
-            only(fields, SIGNATURE_INPUT)?,
-            only(fields, SIGNATURE)?,
-            only(fields, CLIENT)?,
-        );
+        let (input, signature, client) =
+            (only(fields, SIGNATURE_INPUT)?, only(fields, SIGNATURE)?, only(fields, CLIENT)?);
         // A client may have signatures of its own, for somebody else.
         let Some(input) = input else { return Err(Refusal::Missing) };
         let members = structured::members(input).ok_or(Refusal::Malformed)?;
@@ -91,15 +90,12 @@ impl Keys {
         let (ip, host, scheme) = client::read(client.as_bytes()).ok_or(Refusal::Client)?;
         let [a, b, c, d, e, f, g, h, ..] = signature;
         let fingerprint = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        Ok(Verified { ip, host, scheme, until, fingerprint })
+        Ok(Verified { ip, host, scheme, expires, until, fingerprint })
     }
 }
 
 /// The value of the only line of this name.
-fn only<'a>(
-    fields: &'a (impl Fields + ?Sized),
-    name: &str,
-) -> Result<Option<&'a [u8]>, Refusal> {
+fn only<'a>(fields: &'a (impl Fields + ?Sized), name: &str) -> Result<Option<&'a [u8]>, Refusal> {
     let mut lines = fields.lines_of(name);
     let first = lines.next();
     match lines.next() {

@@ -35,9 +35,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let reading = arguments.policy.read()?;
     eprint!("{}", arguments.policy.warnings(&reading));
     let policy = reading.policy;
-    let edge = EdgeSignature::new(&policy, |name| std::env::var(name).ok()).map_err(|bad| {
-        format!("tidegate: {bad}\n= hint: {}", edge_signature::HINT)
-    })?;
+    let edge = EdgeSignature::new(&policy, |name| std::env::var(name).ok())
+        .map_err(|bad| format!("tidegate: {bad}\n= hint: {}", edge_signature::HINT))?;
     let tokens = tokens(&policy)?;
     let address = match (arguments.listen, &policy.model().shim.listen) {
         (Some(address), _) => address,

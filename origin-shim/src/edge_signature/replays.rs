@@ -10,7 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use tidegate_core::Timestamp;
-use tidegate_core::signature::Refusal;
+use tidegate_core::signature::{Refusal, Verified};
 
 /// Threads seldom meet in one of so many.
 const SHARDS: usize = 16;
@@ -18,13 +18,13 @@ const SHARDS: usize = 16;
 /// 20 MB; at 10,000 requests a second those of a hundred seconds.
 const CAPACITY: usize = 1 << 16;
 
-/// What was here, by when it is over.
+/// What was here.
 #[derive(Debug, Default)]
 pub(super) struct Replays([Mutex<Seen>; SHARDS]);
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// By the second in which they end.
+    /// By the second in which they end, as they say themselves.
     seconds: BTreeMap<u64, HashSet<u64, BuildHasherDefault<Fingerprint>>>,
     count: usize,
     /// What ends in this second, or before, may have been here.
@@ -36,47 +36,48 @@ struct Seen {
 struct Fingerprint(u64);
 
 impl Replays {
-    /// Lets a signature pass that was not here before; `until` is when it is over.
-    pub(super) fn admit(
-        &self,
-        fingerprint: u64,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
+    /// Lets a signature pass that was not here before.
+    pub(super) fn admit(&self, verified: &Verified, now: Timestamp) -> Result<(), Refusal> {
+        let Verified { fingerprint, expires, until, .. } = *verified;
         let shard = &self.0[(fingerprint % SHARDS as u64) as usize];
         // What is in there is whole whatever panics around it.
         let mut seen = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.admit(fingerprint, until.as_secs(), now.as_secs(), CAPACITY)
+        // By the policy in force, which may have been another when the others came.
+        let over = now.before(until.since(expires));
+        seen.admit(fingerprint, expires.as_secs(), over.as_secs(), CAPACITY)
     }
 }
 
 impl Seen {
+    /// Those that end before the second `over` count no more.
     fn admit(
         &mut self,
         fingerprint: u64,
-        until: u64,
-        now: u64,
+        expires: u64,
+        over: u64,
         capacity: usize,
     ) -> Result<(), Refusal> {
-        while let Some(oldest) = self.seconds.first_entry()
-            && *oldest.key() < now
-        {
-            self.count -= oldest.remove().len();
+        while self.seconds.first_key_value().is_some_and(|(oldest, _)| *oldest < over) {
+            self.forget();
         }
-        if self.forgotten.is_some_and(|forgotten| until <= forgotten) {
+        if self.forgotten.is_some_and(|forgotten| expires <= forgotten) {
             return Err(Refusal::Expired);
         }
-        if !self.seconds.entry(until).or_default().insert(fingerprint) {
+        if !self.seconds.entry(expires).or_default().insert(fingerprint) {
             return Err(Refusal::Replayed);
         }
         self.count += 1;
-        if self.count > capacity
-            && let Some((second, gone)) = self.seconds.pop_first()
-        {
+        if self.count > capacity {
+            self.forget();
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        if let Some((second, gone)) = self.seconds.pop_first() {
             self.count -= gone.len();
             self.forgotten = self.forgotten.max(Some(second));
         }
-        Ok(())
     }
 }
 
@@ -97,17 +98,30 @@ impl Hasher for Fingerprint {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
+    fn signature(fingerprint: u64, expires: Timestamp, skew: u64) -> Verified {
+        let until = expires + Duration::from_secs(skew);
+        let (ip, host, scheme) = (None, "a".into(), tidegate_core::Scheme::Https);
+        Verified { ip, host, scheme, expires, until, fingerprint }
+    }
+
     #[test]
-    fn a_signature_counts_once_while_it_lasts() {
+    fn a_signature_counts_once_while_it_lasts_whatever_the_skew_becomes() {
         let (replays, now) = (Replays::default(), Timestamp::from_secs(1_795_000_000));
-        let until = now + std::time::Duration::from_secs(90);
+        let expires = now + Duration::from_secs(60);
         for fingerprint in [7, 7 + SHARDS as u64, 8, u64::MAX] {
-            assert_eq!(replays.admit(fingerprint, until, now), Ok(()));
+            assert_eq!(replays.admit(&signature(fingerprint, expires, 30), now), Ok(()));
         }
-        assert_eq!(replays.admit(7, until, until), Err(Refusal::Replayed));
-        assert_eq!(replays.admit(9, until, until), Ok(()));
+        let last = expires + Duration::from_secs(29);
+        for skew in [0, 30, 300] {
+            let replayed = replays.admit(&signature(7, expires, skew), last);
+            assert!(replayed.is_err(), "{skew}: {replayed:?}");
+        }
+        assert_eq!(replays.admit(&signature(8, expires, 30), last), Err(Refusal::Replayed));
+        assert_eq!(replays.admit(&signature(9, last, 30), last), Ok(()));
     }
 
     #[test]
@@ -116,8 +130,7 @@ mod tests {
         let mut seen = Seen::default();
         for fingerprint in 0..10_000_u64 {
             // Forty in each second.
-            let until = 1_000 + fingerprint / 40;
-            assert_eq!(seen.admit(fingerprint, until, 900, FEW), Ok(()));
+            assert_eq!(seen.admit(fingerprint, 1_000 + fingerprint / 40, 900, FEW), Ok(()));
             assert!(seen.count <= FEW);
             assert_eq!(seen.count, seen.seconds.values().map(HashSet::len).sum::<usize>());
         }
@@ -136,6 +149,6 @@ mod tests {
             assert_eq!(seen.admit(fingerprint, 1_000, 1_000, 100), Ok(()));
         }
         assert_eq!(seen.admit(50, 1_200, 1_001, 100), Ok(()));
-        assert_eq!((seen.count, seen.forgotten), (1, None));
+        assert_eq!((seen.count, seen.forgotten), (1, Some(1_000)));
     }
 }
