@@ -125,9 +125,7 @@ impl Gate {
     /// The few pages that are ours.
     fn own(&self, address: &Address<'_>) -> Answer {
         match address.target.path() {
-            health::PATH => {
-                health::answer(self.policy.embedded).map_err(|_| Stop::Broken("health"))
-            }
+            health::PATH => health::answer(&self.policy).map_err(|_| Stop::Broken("health")),
             _ => Err(Stop::Refused(Problem::no_route("No such page of Tidegate."), None)),
         }
     }

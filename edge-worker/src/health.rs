@@ -1,23 +1,28 @@
 //! `GET /.tidegate/health`: whether this tier runs, and which version of what.
 
+use tidegate_core::Tier;
 use tidegate_core::headers::FieldsMut;
-use tidegate_core::{Policy, Tier};
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys;
 
 use crate::edits::Edits;
+use crate::in_force::InForce;
 use crate::platform;
 
 /// The path that asks for it.
 pub(crate) const PATH: &str = "/.tidegate/health";
 
 /// The answer. It says nothing of the origin, whose health is the shim's to report.
-pub(crate) fn answer(policy: &Policy) -> Result<web_sys::Response, JsValue> {
+pub(crate) fn answer(policy: &InForce) -> Result<web_sys::Response, JsValue> {
+    let since = match policy.published_at {
+        None => r#""source":"embedded""#.into(),
+        Some(at) => format!(r#""source":"published","published_at":{}"#, at.as_millis()),
+    };
     let body = format!(
-        r#"{{"status":"ok","tier":"{}","version":"{}","policy":"{}"}}"#,
+        r#"{{"status":"ok","tier":"{}","version":"{}","policy":"{}",{since}}}"#,
         Tier::Edge.as_str(),
         env!("CARGO_PKG_VERSION"),
-        policy.hash(),
+        policy.base.hash(),
     );
     let mut head = Edits::default();
     head.set("content-type", "application/json");

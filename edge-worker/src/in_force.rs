@@ -1,21 +1,23 @@
-//! The policy in force: the one that was compiled in, under the overrides that lie in KV.
+//! The policy in force: the one that was compiled in, or one that was published in its place,
+//! under the overrides. Those, and what was purged, lie in KV.
 //!
 //! KV is asked behind the backs of requests, so none waits for it, and a hit costs no question.
 //! The first request of an isolate does wait, for a short time: else each new isolate would let
 //! one through that all others refuse. Whatever is wrong with KV, or with what lies there, the
-//! last good overrides stay, and it is said once.
+//! last good policy and the last good overrides stay, and it is said once.
 
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tidegate_core::policy::Overrides;
+use tidegate_core::policy::{Overrides, Published};
 use tidegate_core::{Policy, Timestamp};
-use worker::js_sys::futures::JsFuture;
+use worker::js_sys::{Array, Reflect, futures::JsFuture};
+use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Env, console_warn};
 
-use crate::{clock, platform};
+use crate::{clock, embedded_policy, platform, purges};
 
 /// The first request of an isolate waits so long at most.
 const FIRST: Duration = Duration::from_millis(250);
@@ -32,11 +34,13 @@ thread_local! {
 #[derive(Clone)]
 pub(crate) struct InForce {
     /// The policy without overrides.
-    pub(crate) embedded: &'static Policy,
-    overridden: Option<Rc<Policy>>,
+    pub(crate) base: Rc<Policy>,
+    /// Since when that is published; without, it was compiled in.
+    pub(crate) published_at: Option<Timestamp>,
+    policy: Rc<Policy>,
 }
 
-/// What this isolate knows of overrides.
+/// What this isolate knows of what lies in KV.
 #[derive(Default)]
 struct Held {
     /// An isolate asks so often. KV adds the half minute for which each place of Cloudflare keeps
@@ -46,12 +50,23 @@ struct Held {
     due: Option<Timestamp>,
     is_unbound: bool,
     is_failing: bool,
-    /// The document as it was seen last, be it good or bad.
-    seen: Option<String>,
+    /// The documents as they were seen last, be they good or bad.
+    seen: Documents,
     overrides: Overrides,
-    policy: Option<Rc<Policy>>,
+    /// The policy that was published.
+    published: Option<(Rc<Policy>, Timestamp)>,
+    /// The policy under the overrides.
+    overridden: Option<Rc<Policy>>,
     /// When the next of the overrides ends by itself.
     end: Option<Timestamp>,
+}
+
+/// What lies in KV; each is a text of its own.
+#[derive(Clone, Default, PartialEq)]
+struct Documents {
+    overrides: Option<String>,
+    policy: Option<String>,
+    purges: Option<String>,
 }
 
 /// A request's turn to ask KV.
@@ -64,7 +79,7 @@ enum Turn {
 }
 
 /// The policy in force for a request that begins.
-pub(crate) async fn get(embedded: &'static Policy, env: &Env, context: &Context) -> InForce {
+pub(crate) async fn get(embedded: &Rc<Policy>, env: &Env, context: &Context) -> InForce {
     match HELD.with_borrow_mut(|held| held.turn(clock::now())) {
         None => {}
         Some(Turn::First) => {
@@ -73,23 +88,34 @@ pub(crate) async fn get(embedded: &'static Policy, env: &Env, context: &Context)
             read(embedded, env, FIRST).await;
         }
         Some(Turn::Later) => {
-            let env = env.clone();
-            context.wait_until(async move { read(embedded, &env, LATER).await });
+            let (embedded, env) = (Rc::clone(embedded), env.clone());
+            context.wait_until(async move { read(&embedded, &env, LATER).await });
         }
     }
     let now = clock::now();
-    let overridden = HELD.with_borrow_mut(|held| held.policy(embedded, now));
-    InForce { embedded, overridden }
+    HELD.with_borrow_mut(|held| held.in_force(embedded, now))
 }
 
-async fn read(embedded: &Policy, env: &Env, within: Duration) {
-    let asked = platform::read_overrides(env.as_ref(), within.as_millis() as u32);
+/// The policy in force without overrides, for answers to what no policy was asked about.
+pub(crate) fn base() -> Option<Rc<Policy>> {
+    let published = HELD.with_borrow(|held| held.published.clone());
+    published.map(|(policy, _)| policy).or_else(embedded_policy::get)
+}
+
+async fn read(embedded: &Rc<Policy>, env: &Env, within: Duration) {
+    let asked = platform::read_kv(env.as_ref(), within.as_millis() as u32);
     let answer = JsFuture::from(asked).await;
     let now = clock::now();
     HELD.with_borrow_mut(|held| match answer {
         Ok(answer) if answer.is_undefined() => held.is_unbound = true,
         Ok(answer) => {
-            if let Some(news) = held.take(answer.as_string(), embedded, now) {
+            let news = held.take(Documents::of(&answer), embedded, now);
+            if news.iter().any(|news| news.starts_with(PUBLISHED))
+                && let Some((policy, _)) = &held.published
+            {
+                warn_of_lack(policy, env);
+            }
+            for news in news {
                 console_warn!("tidegate: {news}");
             }
         }
@@ -101,6 +127,32 @@ async fn read(embedded: &Policy, env: &Env, within: Duration) {
             }
         }
     });
+}
+
+/// How news of a published policy begin.
+const PUBLISHED: &str = "the published policy";
+
+/// Says what a policy needs that this Worker was not deployed with.
+fn warn_of_lack(policy: &Policy, env: &Env) {
+    let mut lacking = policy.bindings_at_edge();
+    lacking.extend(policy.secrets_at_edge().into_iter().map(str::to_owned));
+    let has = |name: &str| Reflect::has(env.as_ref(), &JsValue::from_str(name)) == Ok(true);
+    lacking.retain(|name| !has(name));
+    if !lacking.is_empty() {
+        console_warn!(
+            "tidegate: the policy needs what this Worker has not: {}; secrets are set by `npx \
+             wrangler secret put`, limits bound by `tidegate wrangler` and a deployment",
+            lacking.join(", ")
+        );
+    }
+}
+
+impl Documents {
+    fn of(answer: &JsValue) -> Self {
+        let texts: &Array = answer.unchecked_ref();
+        let [overrides, policy, purges] = [0, 1, 2].map(|at| texts.get(at).as_string());
+        Self { overrides, policy, purges }
+    }
 }
 
 impl Held {
@@ -116,32 +168,71 @@ impl Held {
     }
 
     /// Takes over what lies in KV; what there is to say of it.
-    fn take(
-        &mut self,
-        document: Option<String>,
-        embedded: &Policy,
-        now: Timestamp,
-    ) -> Option<String> {
+    fn take(&mut self, read: Documents, embedded: &Rc<Policy>, now: Timestamp) -> Vec<String> {
         self.due = Some(now + self.every);
         self.is_failing = false;
-        if self.seen == document {
-            return None;
+        if self.seen == read {
+            return Vec::new();
         }
-        self.seen = document;
-        match self.seen.as_deref().map_or(Ok(Overrides::default()), Overrides::from_canonical) {
+        let before = std::mem::replace(&mut self.seen, read);
+        let Documents { overrides, policy, purges } = self.seen.clone();
+        let mut news = Vec::new();
+        if before.purges != purges
+            && let Some(text) = purges
+            && let Err(bad) = purges::take(&text)
+        {
+            news.push(format!(
+                "what was purged cannot be read ({bad}), so nothing more of it applies: \
+                 `tidegate purge` writes it anew"
+            ));
+        }
+        let has_other_policy = before.policy != policy;
+        if has_other_policy {
+            news.push(self.take_policy(policy));
+        }
+        if before.overrides != overrides {
+            news.push(self.take_overrides(overrides, embedded));
+        }
+        if has_other_policy || before.overrides != self.seen.overrides {
+            self.apply(embedded, now);
+        }
+        news
+    }
+
+    fn take_policy(&mut self, text: Option<String>) -> String {
+        match text.map(|text| Published::from_text(&text)) {
+            None => {
+                self.published = None;
+                "the policy that this Worker was built with is in force".into()
+            }
+            Some(Ok(Published { policy, hash, at })) => {
+                self.published = Some((Rc::new(policy), at));
+                format!("{PUBLISHED} {hash} is in force")
+            }
+            Some(Err(bad)) => format!(
+                "a policy in KV is refused, the one before stays in force: {bad}\n= hint: write \
+                 it by `tidegate publish` of this Worker's version, or go back by `tidegate \
+                 rollback`"
+            ),
+        }
+    }
+
+    fn take_overrides(&mut self, text: Option<String>, embedded: &Rc<Policy>) -> String {
+        let read = text.as_deref().map_or(Ok(Overrides::default()), Overrides::from_canonical);
+        match read {
             Ok(overrides) => {
                 self.overrides = overrides;
-                self.apply(embedded, now);
-                Some(match (&self.policy, self.overrides.misfits(embedded)) {
-                    (None, _) => "no overrides are in force".into(),
-                    (Some(_), none) if none.is_empty() => "other overrides are in force".into(),
-                    (Some(_), misfits) => format!(
+                let base = self.base(embedded);
+                match self.overrides.misfits(&base) {
+                    _ if self.overrides.is_empty() => "no overrides are in force".into(),
+                    none if none.is_empty() => "other overrides are in force".into(),
+                    misfits => format!(
                         "other overrides are in force, but for those of {misfits:?}, which do not \
                          fit the policy: `tidegate limits --edge` says why"
                     ),
-                })
+                }
             }
-            Err(bad) => Some(format!("overrides are refused, those before stay in force\n{bad}")),
+            Err(bad) => format!("overrides are refused, those before stay in force\n{bad}"),
         }
     }
 
@@ -151,19 +242,25 @@ impl Held {
         !std::mem::replace(&mut self.is_failing, true)
     }
 
-    fn policy(&mut self, embedded: &Policy, now: Timestamp) -> Option<Rc<Policy>> {
+    fn base(&self, embedded: &Rc<Policy>) -> Rc<Policy> {
+        self.published.as_ref().map_or_else(|| Rc::clone(embedded), |(base, _)| Rc::clone(base))
+    }
+
+    fn in_force(&mut self, embedded: &Rc<Policy>, now: Timestamp) -> InForce {
         if self.end.is_some_and(|end| end <= now) {
             self.apply(embedded, now);
         }
-        self.policy.clone()
+        let base = self.base(embedded);
+        let policy = self.overridden.clone().unwrap_or_else(|| Rc::clone(&base));
+        InForce { base, published_at: self.published.as_ref().map(|(_, at)| *at), policy }
     }
 
-    fn apply(&mut self, embedded: &Policy, now: Timestamp) {
+    fn apply(&mut self, embedded: &Rc<Policy>, now: Timestamp) {
         self.end = self.overrides.next_end_after(now);
+        let base = self.base(embedded);
         // Read once more, since the code to copy a policy is as long as that of all this.
-        let again =
-            || Some(Policy::from_json(&embedded.to_json()).ok()?.under(&self.overrides, now));
-        self.policy = (!self.overrides.is_empty()).then(again).flatten().map(Rc::new);
+        let again = || Some(Policy::from_json(&base.to_json()).ok()?.under(&self.overrides, now));
+        self.overridden = (!self.overrides.is_empty()).then(again).flatten().map(Rc::new);
     }
 }
 
@@ -171,7 +268,7 @@ impl Deref for InForce {
     type Target = Policy;
 
     fn deref(&self) -> &Policy {
-        self.overridden.as_deref().unwrap_or(self.embedded)
+        &self.policy
     }
 }
 
@@ -183,22 +280,66 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
     const RAISED: &str = r#"{"limits":{"standard":{"quota":7,"window":60000}}}"#;
 
-    fn embedded() -> Policy {
-        Policy::from_json(
-            r#"{"schema":1,"limits":[{"name":"standard","quota":2,"window":60000,
-                "algorithm":"fixed-window","key":[]}]}"#,
-        )
+    fn policy(quota: u32) -> Policy {
+        Policy::from_json(&format!(
+            r#"{{"schema":1,"limits":[{{"name":"standard","quota":{quota},"window":60000,
+                "algorithm":"fixed-window","key":[]}}]}}"#,
+        ))
         .unwrap()
     }
 
-    fn quota(held: &mut Held, now: Timestamp) -> u32 {
-        let embedded = embedded();
-        let policy = held.policy(&embedded, now);
-        policy.as_deref().unwrap_or(&embedded).model().limits[0].quota.get()
+    fn embedded() -> Rc<Policy> {
+        Rc::new(policy(2))
     }
 
-    fn take(held: &mut Held, document: &str) -> Option<String> {
-        held.take(Some(document.into()), &embedded(), NOW)
+    fn quota(held: &mut Held, now: Timestamp) -> u32 {
+        held.in_force(&embedded(), now).model().limits[0].quota.get()
+    }
+
+    fn take(held: &mut Held, overrides: &str) -> Option<String> {
+        let policy = held.seen.policy.clone();
+        let read = Documents { overrides: Some(overrides.into()), policy, purges: None };
+        held.take(read, &embedded(), NOW).pop()
+    }
+
+    fn publish(held: &mut Held, text: Option<String>) -> Option<String> {
+        let read = Documents { policy: text, ..held.seen.clone() };
+        held.take(read, &embedded(), NOW).pop()
+    }
+
+    fn nothing(held: &mut Held) -> Vec<String> {
+        held.take(Documents::default(), &embedded(), NOW)
+    }
+
+    #[test]
+    fn a_published_policy_is_in_force_until_it_is_taken_back_and_overrides_count_on_top() {
+        let mut held = Held { every: EVERY, ..Held::default() };
+        let published = Published::new(policy(5), NOW);
+        let said = publish(&mut held, Some(published.to_text()));
+        assert_eq!(said.unwrap(), format!("the published policy {} is in force", published.hash));
+        let in_force = held.in_force(&embedded(), NOW);
+        assert_eq!((in_force.base.hash(), in_force.published_at), (published.hash, Some(NOW)));
+        assert_eq!(quota(&mut held, NOW), 5);
+        take(&mut held, RAISED);
+        assert_eq!(quota(&mut held, NOW), 7);
+        let said = publish(&mut held, None);
+        assert_eq!(said.unwrap(), "the policy that this Worker was built with is in force");
+        assert_eq!(quota(&mut held, NOW), 7);
+        assert_eq!(nothing(&mut held), ["no overrides are in force"]);
+        assert_eq!(quota(&mut held, NOW), 2);
+        assert_eq!(held.in_force(&embedded(), NOW).published_at, None);
+    }
+
+    #[test]
+    fn a_bad_policy_leaves_the_last_good_one_and_is_said_once_with_a_remedy() {
+        let mut held = Held { every: EVERY, ..Held::default() };
+        let good = Published::new(policy(5), NOW).to_text();
+        publish(&mut held, Some(good.clone()));
+        for bad in [good.replace("\"quota\":5", "\"quota\":6"), good.replace("quota", "quoat")] {
+            let said = publish(&mut held, Some(bad.clone())).unwrap();
+            assert!(said.contains("the one before stays in force: ") && said.contains("= hint: "));
+            assert_eq!((publish(&mut held, Some(bad)), quota(&mut held, NOW)), (None, 5));
+        }
     }
 
     #[test]
@@ -213,8 +354,7 @@ mod tests {
             "{said}"
         );
         assert_eq!((take(&mut held, bad), quota(&mut held, NOW)), (None, 7));
-        let none = held.take(None, &embedded(), NOW);
-        assert_eq!(none.as_deref(), Some("no overrides are in force"));
+        assert_eq!(nothing(&mut held), ["no overrides are in force"]);
         assert_eq!(quota(&mut held, NOW), 2);
     }
 
@@ -230,10 +370,23 @@ mod tests {
     }
 
     #[test]
+    fn c4_purges_that_cannot_be_read_are_said_and_the_rest_applies() {
+        let mut held = Held { every: EVERY, ..Held::default() };
+        let read = Documents {
+            overrides: Some(RAISED.into()),
+            policy: None,
+            purges: Some("nonsense".into()),
+        };
+        let said = held.take(read, &embedded(), NOW);
+        assert!(said[0].starts_with("what was purged cannot be read (line 1: "), "{said:?}");
+        assert_eq!(quota(&mut held, NOW), 7);
+    }
+
+    #[test]
     fn r9_kv_is_asked_once_in_an_interval_and_the_first_request_waits() {
         let mut held = Held { every: EVERY, ..Held::default() };
         assert_eq!((held.turn(NOW), held.turn(NOW)), (Some(Turn::First), None));
-        assert_eq!(held.take(None, &embedded(), NOW), None, "nothing there is no news");
+        assert_eq!(nothing(&mut held), [""; 0], "nothing there is no news");
         let second = Duration::from_secs(1);
         assert_eq!(held.turn(NOW + EVERY.saturating_sub(second)), None);
         assert_eq!((held.turn(NOW + EVERY), held.turn(NOW + EVERY)), (Some(Turn::Later), None));

@@ -77,12 +77,9 @@ async fn through_the_gate(
     env: Env,
     context: Context,
 ) -> Answer {
-    let embedded = embedded_policy::get().map_err(|error| {
-        console_error!("tidegate: {error}");
-        Stop::Broken("policy")
-    })?;
+    let embedded = embedded_policy::get().ok_or(Stop::Broken("policy"))?;
     let store = CacheStore::open().ok_or(Stop::Broken("no-cache-api"))?;
-    let policy = in_force::get(embedded, &env, &context).await;
+    let policy = in_force::get(&embedded, &env, &context).await;
     let account = Account::open(&policy.model().edge, &env);
     let gate = Rc::new(Gate { policy, store, origin: Rc::clone(origin), account, env, context });
     let answer = gate.answer(request).await;

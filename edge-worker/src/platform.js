@@ -214,20 +214,22 @@ export function overridesEvery({ TIDEGATE_OVERRIDES_EVERY: seconds = "30" }) {
   return 30;
 }
 
+const IN_KV = ["overrides", "policy", "purges"];
+
 /**
- * What an operator says at run time: the text in KV, `null` where there is none, `undefined`
- * without KV. Half a minute is the shortest that a place of Cloudflare keeps what it has read.
+ * What is said at run time: the texts in KV, `null` where there is none; `undefined` without KV.
+ * Half a minute is the shortest that a place of Cloudflare keeps what it has read.
  */
-export async function readOverrides({ TIDEGATE: kv }, millis) {
+export async function readKv({ TIDEGATE: kv }, millis) {
   if (kv === undefined) return undefined;
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${millis} ms`)), millis);
   });
   try {
-    const text = await Promise.race([kv.get("overrides", { cacheTtl: 30 }), late]);
-    // The core refuses what is longer than 64 KiB; nobody needs all of it for that.
-    return text?.slice(0, 65_537) ?? null;
+    const texts = await Promise.race([kv.get(IN_KV, { cacheTtl: 30 }), late]);
+    // The core refuses what is longer than 1 MiB; nobody needs all of it for that.
+    return IN_KV.map((key) => texts.get(key)?.slice(0, 1_048_577) ?? null);
   } finally {
     clearTimeout(timer);
   }

@@ -64,8 +64,8 @@ extern "C" {
     #[wasm_bindgen(js_name = overridesEvery)]
     pub(crate) fn overrides_every(env: &JsValue) -> u32;
 
-    #[wasm_bindgen(js_name = readOverrides)]
-    pub(crate) fn read_overrides(env: &JsValue, millis: u32) -> Promise;
+    #[wasm_bindgen(js_name = readKv)]
+    pub(crate) fn read_kv(env: &JsValue, millis: u32) -> Promise;
 
     /// `=` and what the object knew, or `!` and why it does not say; never rejects.
     #[wasm_bindgen(js_name = askObject)]

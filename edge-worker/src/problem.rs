@@ -6,7 +6,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::web_sys;
 
 use crate::edits::Edits;
-use crate::embedded_policy;
+use crate::in_force;
 use crate::platform;
 
 /// The answer for `problem`, with the fields that the gate has for it; where it has none, with
@@ -14,10 +14,10 @@ use crate::platform;
 pub(crate) fn answer(problem: &Problem, told: Option<Edits>) -> Result<web_sys::Response, JsValue> {
     let mut head = Edits::default();
     problem.fields(&mut head, Tier::Edge);
-    match (told, embedded_policy::get()) {
+    match (told, in_force::base()) {
         (Some(told), _) => head.extend(&told),
-        (None, Ok(policy)) => respond::headers(&mut head, policy.headers(None)),
-        (None, Err(_)) => {}
+        (None, Some(policy)) => respond::headers(&mut head, policy.headers(None)),
+        (None, None) => {}
     }
     platform::respond_with_text(problem.status, &problem.body(), head.as_str())
 }

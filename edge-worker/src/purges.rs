@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 
 use tidegate_core::headers::Fields;
-use tidegate_core::purge::Purges;
+use tidegate_core::purge::{BadPurges, Purges};
 use tidegate_core::{Request, Timestamp};
 
 thread_local! {
@@ -24,4 +24,11 @@ pub(crate) fn void<'n, F: Fields>(
 /// Whether anything was purged since then: for answers to other requests than the one at hand.
 pub(crate) fn any_since(asked_at: Timestamp) -> bool {
     PURGES.with_borrow(|purges| purges.any_since(asked_at))
+}
+
+/// Takes over what lies in KV, besides what this isolate knows itself.
+pub(crate) fn take(text: &str) -> Result<(), BadPurges> {
+    let all = Purges::from_text(text)?;
+    PURGES.with_borrow_mut(|purges| purges.extend(&all));
+    Ok(())
 }

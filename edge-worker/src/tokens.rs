@@ -36,6 +36,8 @@ thread_local! {
 /// The keys of a moment, and the tokens that they were found good with: when a key goes, so
 /// does what it vouched for.
 struct Keys {
+    /// Whose token rule they are by.
+    policy: Rc<Policy>,
     set: KeySet,
     /// As WebCrypto has them, once they were needed.
     imported: RefCell<Vec<Option<JsValue>>>,
@@ -47,14 +49,14 @@ struct Keys {
 /// Who asks, as far as `fields` tell. Nobody whom the edge could trust stands before it, so no
 /// field names a user here.
 pub(crate) async fn identify(
-    policy: &'static Policy,
+    policy: &Rc<Policy>,
     env: &Env,
     context: &Context,
     fields: &impl Fields,
 ) -> Identified {
     let verdict = match (policy.evidence(fields, false), &policy.model().identity.jwt) {
         (Evidence::Settled(identity), _) => return identity.into(),
-        (Evidence::Token(token), Some(rule)) => user_of(rule, env, context, token).await,
+        (Evidence::Token(token), Some(rule)) => user_of(policy, rule, env, context, token).await,
         (Evidence::Refused(refusal), _) => Err(refusal),
         (Evidence::Token(_), None) => Err(Refusal::NoKeys),
     };
@@ -64,25 +66,26 @@ pub(crate) async fn identify(
 /// Whose `token` is. A key that nobody knows may be a new one: then the key set is asked for,
 /// once in its interval, and the token is looked at again.
 async fn user_of(
-    rule: &'static TokenRule,
+    policy: &Rc<Policy>,
+    rule: &TokenRule,
     env: &Env,
     context: &Context,
     token: &[u8],
 ) -> Result<User, Refusal> {
-    let keys = Keys::now(rule);
+    let keys = Keys::now(policy, rule);
     if let Some(remote) = &rule.jwks {
         match key_source::due(remote, clock::now()) {
-            Some(turn) if keys.complete => context.wait_until(refresh(rule, turn)),
-            Some(turn) => refresh(rule, turn).await,
+            Some(turn) if keys.complete => context.wait_until(refresh(Rc::clone(policy), turn)),
+            Some(turn) => refresh(Rc::clone(policy), turn).await,
             None => {}
         }
     }
-    let looked = Keys::now(rule).look(rule, env, token).await;
+    let looked = Keys::now(policy, rule).look(rule, env, token).await;
     let (Err(Refusal::UnknownKey), Some(remote)) = (&looked, &rule.jwks) else { return looked };
     match key_source::early(remote, clock::now()) {
         Ok(turn) => {
-            refresh(rule, turn).await;
-            Keys::now(rule).look(rule, env, token).await
+            refresh(Rc::clone(policy), turn).await;
+            Keys::now(policy, rule).look(rule, env, token).await
         }
         // Another request is asking, whose answer this one cannot wait for.
         Err(underway) if underway => Err(Refusal::NoKeys),
@@ -91,15 +94,17 @@ async fn user_of(
 }
 
 /// Asks for the key set; what fails leaves the last good one.
-async fn refresh(rule: &'static TokenRule, turn: Turn) {
+async fn refresh(policy: Rc<Policy>, turn: Turn) {
     match turn.fetch().await {
         Ok(fetched) => {
-            let mut set = rule.keys.clone();
-            set.extend_from_slice(fetched.keys());
+            let named = policy.model().identity.jwt.iter().flat_map(|rule| rule.keys.clone());
+            let set: Vec<Key> = named.chain(fetched.keys().iter().cloned()).collect();
             KEYS.with_borrow_mut(|keys| {
                 let same = |keys: &Rc<Keys>| keys.complete && keys.set.keys() == set;
-                if !keys.as_ref().is_some_and(same) {
-                    *keys = Some(Rc::new(Keys::new(set, true)));
+                // Those of a policy that is not in force any more come too late.
+                let late = |keys: &Rc<Keys>| !keys.are_by(&policy);
+                if !keys.as_ref().is_some_and(|keys| same(keys) || late(keys)) {
+                    *keys = Some(Rc::new(Keys::new(policy, set, true)));
                 }
             });
         }
@@ -108,14 +113,24 @@ async fn refresh(rule: &'static TokenRule, turn: Turn) {
 }
 
 impl Keys {
-    fn now(rule: &TokenRule) -> Rc<Self> {
-        let named = || Rc::new(Self::new(rule.keys.clone(), rule.jwks.is_none()));
-        KEYS.with_borrow_mut(|keys| Rc::clone(keys.get_or_insert_with(named)))
+    fn now(policy: &Rc<Policy>, rule: &TokenRule) -> Rc<Self> {
+        let named =
+            || Rc::new(Self::new(Rc::clone(policy), rule.keys.clone(), rule.jwks.is_none()));
+        KEYS.with_borrow_mut(|keys| {
+            keys.take_if(|keys| !keys.are_by(policy));
+            Rc::clone(keys.get_or_insert_with(named))
+        })
     }
 
-    fn new(set: Vec<Key>, complete: bool) -> Self {
+    /// Whether the rule of `policy` is theirs.
+    fn are_by(&self, policy: &Rc<Policy>) -> bool {
+        Rc::ptr_eq(&self.policy, policy)
+            || self.policy.model().identity.jwt == policy.model().identity.jwt
+    }
+
+    fn new(policy: Rc<Policy>, set: Vec<Key>, complete: bool) -> Self {
         let imported = RefCell::new(vec![None; set.len()]);
-        Self { set: KeySet::new(set), imported, complete, good: RefCell::default() }
+        Self { policy, set: KeySet::new(set), imported, complete, good: RefCell::default() }
     }
 
     async fn look(&self, rule: &TokenRule, env: &Env, token: &[u8]) -> Result<User, Refusal> {

@@ -1,5 +1,7 @@
 //! `[edge]`: how the worker runs, routes aside.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,18 @@ pub struct Edge {
     /// How long the origin may take to begin its answer.
     #[serde(skip_serializing_if = "Option::is_none", with = "as_millis::option")]
     pub timeout: Option<Duration>,
+    /// Where the shim and the commands reach the worker: scheme and host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The name of the secret that lets somebody purge and debug.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// URLs that are asked for at each call of the clock, so that their answers are stored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warm: Vec<String>,
+    /// The URL of a list of such URLs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_list: Option<String>,
 }
 
 /// Which requests are a line of the log each.
@@ -46,6 +60,12 @@ impl Edge {
     /// may take as long as it does.
     pub fn timeout(&self) -> Duration {
         self.timeout.unwrap_or(TIMEOUT)
+    }
+
+    /// The names of its secrets.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let keys = self.signature.iter().flat_map(|rule| &rule.keys);
+        self.token.iter().chain(keys.map(|key| &key.secret)).map(String::as_str)
     }
 
     pub(super) fn is_default(&self) -> bool {

@@ -77,7 +77,7 @@ impl<'a> Passage<'a> {
         let plan = gate.policy.plan(Tier::Edge, &asked);
         let Gate { policy, env, context, .. } = &**gate;
         let Identified { identity: who, refusal } =
-            tokens::identify(policy.embedded, env, context, head.fields()).await;
+            tokens::identify(&policy.base, env, context, head.fields()).await;
         Self {
             gate,
             request,

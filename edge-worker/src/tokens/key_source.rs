@@ -27,6 +27,8 @@ thread_local! {
 /// When what was done.
 #[derive(Default)]
 struct Turns {
+    /// Of which URL; another policy may name another.
+    url: String,
     /// A set came, or somebody is about to fetch the next one.
     fetched: Option<Timestamp>,
     failed: Option<Timestamp>,
@@ -37,7 +39,7 @@ struct Turns {
 
 /// The right to fetch the key set.
 pub(super) struct Turn {
-    url: &'static str,
+    url: String,
     is_early: bool,
 }
 
@@ -50,8 +52,9 @@ pub(super) enum FetchError {
 }
 
 /// The turn to fetch a set in the interval.
-pub(super) fn due(remote: &'static RemoteKeys, now: Timestamp) -> Option<Turn> {
+pub(super) fn due(remote: &RemoteKeys, now: Timestamp) -> Option<Turn> {
     TURNS.with_borrow_mut(|turns| {
+        turns.are_of(remote);
         if turns.failed.is_some_and(|at| now < at + RETRY.min(remote.refresh)) {
             return None;
         }
@@ -61,31 +64,48 @@ pub(super) fn due(remote: &'static RemoteKeys, now: Timestamp) -> Option<Turn> {
             Some(_) => turns.fetched = Some(now),
             None => {}
         }
-        Some(Turn { url: &remote.url, is_early: false })
+        Some(Turn { url: remote.url.clone(), is_early: false })
     })
 }
 
 /// The turn to fetch a set ahead of time, once in an interval; else whether one is being
 /// fetched so.
-pub(super) fn early(remote: &'static RemoteKeys, now: Timestamp) -> Result<Turn, bool> {
-    TURNS.with_borrow_mut(|turns| match turns.asked_early {
-        Some(at) if now < at + remote.refresh => Err(turns.early_underway && now < at + TIMEOUT),
-        _ => {
-            turns.asked_early = Some(now);
-            turns.early_underway = true;
-            Ok(Turn { url: &remote.url, is_early: true })
+pub(super) fn early(remote: &RemoteKeys, now: Timestamp) -> Result<Turn, bool> {
+    TURNS.with_borrow_mut(|turns| {
+        turns.are_of(remote);
+        match turns.asked_early {
+            Some(at) if now < at + remote.refresh => {
+                Err(turns.early_underway && now < at + TIMEOUT)
+            }
+            _ => {
+                turns.asked_early = Some(now);
+                turns.early_underway = true;
+                Ok(Turn { url: remote.url.clone(), is_early: true })
+            }
         }
     })
+}
+
+impl Turns {
+    /// What was done for another URL does not count.
+    fn are_of(&mut self, remote: &RemoteKeys) {
+        if self.url != remote.url {
+            *self = Self { url: remote.url.clone(), ..Self::default() };
+        }
+    }
 }
 
 impl Turn {
     pub(super) async fn fetch(self) -> Result<KeySet, FetchError> {
         let millis = TIMEOUT.as_millis() as u32;
-        let fetching = JsFuture::from(platform::fetch_text(self.url, BODY_MAX, millis)).await;
+        let fetching = JsFuture::from(platform::fetch_text(&self.url, BODY_MAX, millis)).await;
         let text = fetching.ok().and_then(|text| text.as_string()).ok_or(FetchError::NoAnswer);
         let set = text.and_then(|text| KeySet::from_jwks(text.as_bytes()).map_err(FetchError::Bad));
         let now = clock::now();
         TURNS.with_borrow_mut(|turns| {
+            if self.url != turns.url {
+                return;
+            }
             if self.is_early {
                 turns.early_underway = false;
             }
