@@ -1,12 +1,17 @@
 //! The commands of `tidegate`.
 
 pub(crate) mod check;
+pub(crate) mod diff;
 mod edge;
 pub(crate) mod explain;
+mod kv;
 pub(crate) mod limits;
 pub(crate) mod maintenance;
 mod operate;
+pub(crate) mod publish;
+mod published;
 pub(crate) mod reload;
+pub(crate) mod rollback;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod status;
@@ -31,7 +36,7 @@ pub(crate) struct PolicyArgument {
 }
 
 impl PolicyArgument {
-    const fn of(policy: PathBuf) -> Self {
+    pub(super) const fn of(policy: PathBuf) -> Self {
         Self { policy }
     }
 

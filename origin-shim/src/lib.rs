@@ -22,6 +22,7 @@ pub mod invalidations;
 pub mod limiter;
 pub mod multipart;
 pub mod operating;
+pub mod policy_diff;
 pub mod policy_file;
 pub mod redis_limiter;
 pub mod server;

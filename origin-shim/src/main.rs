@@ -23,6 +23,12 @@ enum Command {
     Check(commands::check::Arguments),
     /// Say what the policy does with a request, and why
     Explain(commands::explain::Arguments),
+    /// Say what another policy would decide differently
+    Diff(commands::diff::Arguments),
+    /// Put the policy in force at the edge, in place of the one that its worker was built with
+    Publish(commands::publish::Arguments),
+    /// Put a policy in force at the edge that was so before
+    Rollback(commands::rollback::Arguments),
     /// Say what a running shim is at
     Status(commands::status::Arguments),
     /// Make a running shim read its policy again
@@ -42,6 +48,9 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
+        Command::Diff(arguments) => return commands::diff::run(&arguments),
+        Command::Publish(arguments) => commands::publish::run(&arguments),
+        Command::Rollback(arguments) => commands::rollback::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),
         Command::Reload(arguments) => commands::reload::run(&arguments),
         Command::Limits(arguments) => commands::limits::run(&arguments),

@@ -66,6 +66,7 @@ export async function openOperatedGate(t, { folder, vars, bindings = KV } = {}) 
   const operate = {
     put: (document) => TIDEGATE.put("overrides", JSON.stringify(document)),
     delete: () => TIDEGATE.delete("overrides"),
+    kv: TIDEGATE,
   };
   return { ...gate, operate };
 }

@@ -3,7 +3,6 @@
 //! Questions and answers are those of a shim's admin listener, so that every command serves both.
 
 use std::error::Error;
-use std::process::Command;
 
 use clap::Args;
 use http::Method;
@@ -14,14 +13,10 @@ use tidegate_core::{Policy, Timestamp};
 use tidegate_origin::{clock, operating};
 
 use super::PolicyArgument;
+use super::kv::{DELAY, Kv, KvArgument};
 
-/// The binding in `wrangler.toml`.
-const BINDING: &str = "TIDEGATE";
 /// Where the document lies.
 const KEY: &str = "overrides";
-/// What wrangler says of a key that is not there.
-const ABSENT: [&str; 2] = ["Value not found", "key not found"];
-const DELAY: &str = "The edge follows within a minute as a rule, two at most.";
 
 /// Whether the edge is meant, and how it is reached.
 #[derive(Args)]
@@ -30,12 +25,8 @@ pub(crate) struct EdgeArgument {
     /// rule, two at most
     #[arg(long, conflicts_with = "admin")]
     edge: bool,
-    /// The KV of `wrangler dev` on this machine, in place of Cloudflare's
-    #[arg(long, requires = "edge")]
-    local: bool,
-    /// How wrangler is called, with options of your own if need be
-    #[arg(long, value_name = "COMMAND", default_value = "npx wrangler", env = "TIDEGATE_WRANGLER")]
-    wrangler: String,
+    #[command(flatten)]
+    kv: KvArgument,
 }
 
 /// The edge.
@@ -44,20 +35,13 @@ pub(crate) struct Edge {
     kv: Kv,
 }
 
-/// The overrides' place in KV.
-struct Kv {
-    wrangler: String,
-    is_local: bool,
-}
-
 impl EdgeArgument {
     pub(super) const fn is_meant(&self) -> bool {
-        self.edge
+        self.edge || self.kv.local
     }
 
     pub(super) fn open(&self, policy: &PolicyArgument) -> Result<Edge, Box<dyn Error>> {
-        let kv = Kv { wrangler: self.wrangler.clone(), is_local: self.local };
-        Ok(Edge { policy: policy.read()?.policy, kv })
+        Ok(Edge { policy: policy.read()?.policy, kv: self.kv.open() })
     }
 }
 
@@ -119,11 +103,12 @@ impl Edge {
                 };
                 self.switch(Some(off).filter(|_| self.policy.model().maintenance.enabled), now)
             }
-            _ => Err("the edge has its policy from when it was built, and its health at \
-                      /.tidegate/health\n= hint: `npx wrangler deploy` puts a new policy there; \
-                      `tidegate limits --edge` and `tidegate maintenance --edge` say what stands \
-                      in its place"
-                .into()),
+            _ => Err(
+                "the edge says at /.tidegate/health which policy is in force\n= hint: `tidegate \
+                      publish` puts a new one there; `tidegate limits --edge` and `tidegate \
+                      maintenance --edge` say what stands in its place"
+                    .into(),
+            ),
         }
     }
 
@@ -168,11 +153,11 @@ impl Edge {
 
     /// What lies in KV, without what does not fit the policy: that is said.
     fn read(&self, now: Timestamp) -> Result<Overrides, Box<dyn Error>> {
-        let Some(document) = self.kv.get()? else { return Ok(Overrides::default()) };
+        let Some(document) = self.kv.get(KEY, "{")? else { return Ok(Overrides::default()) };
         let mut overrides = Overrides::from_canonical(&document).map_err(|bad| {
             format!(
                 "what lies in KV is no document of overrides: {bad}, or take it away: {}",
-                self.kv.shown("delete", &[])
+                self.kv.shown("delete", KEY, &[])
             )
         })?;
         for misfit in overrides.drop_misfits(&self.policy) {
@@ -189,75 +174,8 @@ impl Edge {
     ) -> Result<Overrides, Box<dyn Error>> {
         let mut overrides = self.read(now)?;
         change(&mut overrides).map_err(one)?;
-        self.kv.put(&overrides.to_canonical())?;
+        self.kv.put(KEY, &overrides.to_canonical())?;
         Ok(overrides)
-    }
-}
-
-impl Kv {
-    /// What lies there.
-    fn get(&self) -> Result<Option<String>, Box<dyn Error>> {
-        let (is_good, told, complaint) = self.run("get", &["--text"])?;
-        let is_absent = |text: &str| ABSENT.iter().any(|absent| text.contains(absent));
-        if is_absent(&complaint) || told.trim() == ABSENT[0] {
-            return Ok(None);
-        }
-        match is_good {
-            // wrangler may say something of its own before it.
-            true => Ok(Some(told[told.find('{').unwrap_or(0)..].trim().into())),
-            false => Err(self.failed("get", &["--text"], &told, &complaint).into()),
-        }
-    }
-
-    fn put(&self, document: &str) -> Result<(), Box<dyn Error>> {
-        let (is_good, told, complaint) = self.run("put", &[document])?;
-        match is_good {
-            true => Ok(()),
-            false => Err(self.failed("put", &[document], &told, &complaint).into()),
-        }
-    }
-
-    fn arguments(&self, verb: &str, more: &[&str]) -> Vec<String> {
-        let place = if self.is_local { "--local" } else { "--remote" };
-        let all = ["kv", "key", verb, KEY].into_iter().chain(more.iter().copied());
-        all.chain(["--binding", BINDING, place]).map(String::from).collect()
-    }
-
-    fn shown(&self, verb: &str, more: &[&str]) -> String {
-        let arguments = self.arguments(verb, more);
-        let quoted = arguments.iter().map(|text| match text.contains(['{', ' ', '"']) {
-            true => format!("'{}'", text.replace('\'', r"'\''")),
-            false => text.clone(),
-        });
-        let quoted: Vec<String> = quoted.collect();
-        format!("{} {}", self.wrangler, quoted.join(" "))
-    }
-
-    /// Whether wrangler was content, what it said, and what it complained of.
-    fn run(&self, verb: &str, more: &[&str]) -> Result<(bool, String, String), Box<dyn Error>> {
-        let mut words = self.wrangler.split_whitespace();
-        let program = words.next().ok_or("--wrangler names no command")?;
-        let mut command = Command::new(program);
-        command.args(words).args(self.arguments(verb, more)).env("WRANGLER_HIDE_BANNER", "true");
-        let output = command.env("NO_COLOR", "1").output().map_err(|error| {
-            format!(
-                "`{program}` cannot be run: {error}\n= hint: install Node.js, and wrangler by \
-                 `npm install` beside wrangler.toml; --wrangler COMMAND names another"
-            )
-        })?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok((output.status.success(), text(&output.stdout), text(&output.stderr)))
-    }
-
-    fn failed(&self, verb: &str, more: &[&str], told: &str, complaint: &str) -> String {
-        format!(
-            "wrangler could not do it:\n{}{}\n= hint: run this here in the folder of wrangler.toml, \
-             with its `[[kv_namespaces]]` in place and `npx wrangler login` done, or by \
-             yourself: {}",
-            told.trim_start(),
-            complaint.trim(),
-            self.shown(verb, more)
-        )
     }
 }
 
