@@ -1,12 +1,20 @@
 //! Preconditions of a request against a stored answer (RFC 9110 §13, RFC 9111 §4.3.2).
 
 use crate::headers::{Fields, etag, http_date};
+use crate::request::Request;
 use crate::time::Timestamp;
 
-/// Whether the client already has this answer, so that 304 suffices.
+/// Whether a request is one to which 304 may stand for an answer with this status: only to GET and
+/// HEAD, and for a 200 (RFC 9110 §13.1.2, §15.4.5).
+pub fn may_be_not_modified<F: Fields + ?Sized>(request: &Request<'_, F>, status: u16) -> bool {
+    request.is_conditional && status == 200 && request.method.is_answered_from_cache()
+}
+
+/// Whether the client already has this answer, so that 304 suffices where
+/// [`may_be_not_modified`] allows it.
 ///
 /// If-None-Match decides alone where it is present; If-Modified-Since otherwise (RFC 9110
-/// §13.2.2). Only for GET and HEAD with a stored status of 200.
+/// §13.2.2).
 pub fn is_not_modified(
     request: &(impl Fields + ?Sized),
     stored: &(impl Fields + ?Sized),

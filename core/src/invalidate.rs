@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::headers::Fields;
 use crate::host::{Host, Scheme};
+use crate::key::KeyRule;
 use crate::method::Method;
 use crate::request::Request;
 use crate::target::Target;
@@ -50,6 +51,33 @@ impl Resource {
     /// The resource that a request is for.
     pub fn of<F: Fields + ?Sized>(request: &Request<'_, F>) -> Self {
         Self::new(request.scheme, request.host, request.target)
+    }
+
+    /// The resource that an answer to `request` is kept for under keys like this: what of the
+    /// query tells no answers apart tells no resources apart, so that whatever such an answer
+    /// would serve for makes it void.
+    pub fn kept<F: Fields + ?Sized>(rule: &KeyRule, request: &Request<'_, F>) -> Self {
+        let query = request.target.query().and_then(|query| rule.counting_query(query));
+        let Some(query) = query else { return Self::without_query(request) };
+        let mut resource = Self::without_query(request);
+        resource.0.push('?');
+        resource.0.push_str(&query);
+        resource
+    }
+
+    fn without_query<F: Fields + ?Sized>(request: &Request<'_, F>) -> Self {
+        let (scheme, host) = (request.scheme.as_str(), request.host.as_str());
+        Self(alloc::format!("{scheme}://{host}{}", request.target.path()))
+    }
+
+    /// Scheme, host and target of its URI.
+    pub fn address(&self) -> Option<(Scheme, Host<'_>, Target<'_>)> {
+        let (scheme, rest) = match self.0.split_once("://")? {
+            ("https", rest) => (Scheme::Https, rest),
+            (_, rest) => (Scheme::Http, rest),
+        };
+        let (authority, target) = rest.split_at(rest.find(['/', '?'])?);
+        Some((scheme, Host::parse(authority, scheme).ok()?, Target::parse(target).ok()?))
     }
 
     fn new(scheme: Scheme, host: &Host<'_>, target: &Target<'_>) -> Self {
@@ -144,6 +172,7 @@ fn on_same_origin<F: Fields + ?Sized>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::QueryRule;
 
     fn killed(method: &str, status: u16, answer: &[(&str, &str)]) -> Vec<String> {
         let host = Host::parse("a.example", Scheme::Https).unwrap();
@@ -165,6 +194,31 @@ mod tests {
         }
         for method in ["GET", "HEAD", "OPTIONS", "TRACE", "QUERY"] {
             assert!(killed(method, 200, &[]).is_empty(), "{method}");
+        }
+    }
+
+    #[test]
+    fn answers_are_kept_for_what_their_keys_tell_apart() {
+        let host = Host::parse("a.example", Scheme::Https).unwrap();
+        let fields: [(&str, &str); 0] = [];
+        let kept = |rule: &KeyRule, target: &str| {
+            let target = Target::parse(target).unwrap();
+            let request = Request::read(Method::Get, Scheme::Https, &host, &target, &fields);
+            let plain = Resource::kept(&KeyRule::default(), &request);
+            assert_eq!(plain, Resource::of(&request));
+            let address = plain.address().unwrap();
+            assert_eq!(address, (Scheme::Https, host.clone(), target.clone()));
+            Resource::kept(rule, &request).0
+        };
+        let none = KeyRule { query: QueryRule::None, ..KeyRule::default() };
+        let sorted = KeyRule { sort_query: true, ..KeyRule::default() };
+        for (rule, target, resource) in [
+            (&none, "/a", "https://a.example/a"),
+            (&none, "/a?x", "https://a.example/a"),
+            (&sorted, "/a?", "https://a.example/a?"),
+            (&sorted, "/a?b=2&a=1", "https://a.example/a?a=1&b=2"),
+        ] {
+            assert_eq!(kept(rule, target), resource);
         }
     }
 

@@ -208,7 +208,7 @@ impl<F: Fields + ?Sized> Parts<'_, F> {
 
 impl KeyRule {
     /// What of the query is in the key; `None` when nothing is.
-    fn counting_query<'q>(&self, query: &'q str) -> Option<Cow<'q, str>> {
+    pub(crate) fn counting_query<'q>(&self, query: &'q str) -> Option<Cow<'q, str>> {
         if self.query == QueryRule::All && !self.sort_query {
             return Some(Cow::Borrowed(query));
         }

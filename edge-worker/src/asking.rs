@@ -63,6 +63,11 @@ pub(crate) fn join(place: &str, now: Timestamp) -> Joined {
     TURNS.with_borrow_mut(|turns| turns.join(place, now))
 }
 
+/// Takes the turn to refresh what lies at `place`, one at a time.
+pub(crate) fn refresh(place: &str, now: Timestamp) -> Option<Turn> {
+    TURNS.with_borrow_mut(|turns| turns.lead(place, now))
+}
+
 /// Waits until nobody asks for what will lie at `place`, or for as long as makes sense.
 pub(crate) async fn wait(place: &str) {
     let Some(_waiting) = Waiting::begin() else { return };
@@ -77,9 +82,17 @@ pub(crate) async fn wait(place: &str) {
 impl Turns {
     fn join(&mut self, place: &str, now: Timestamp) -> Joined {
         match self.0.get(place) {
-            Some(State::Asked { since }) if now < *since + TURN_MAX => return Joined::Follows,
-            Some(State::Unshared { until }) if now < *until => return Joined::Alone,
-            _ => {}
+            Some(State::Asked { since }) if now < *since + TURN_MAX => Joined::Follows,
+            Some(State::Unshared { until }) if now < *until => Joined::Alone,
+            _ => self.lead(place, now).map_or(Joined::Alone, Joined::Leads),
+        }
+    }
+
+    fn lead(&mut self, place: &str, now: Timestamp) -> Option<Turn> {
+        let is_asked =
+            |state: &State| matches!(state, State::Asked { since } if now < *since + TURN_MAX);
+        if self.0.get(place).is_some_and(is_asked) {
+            return None;
         }
         if self.0.len() >= PLACES_MAX {
             self.0.retain(|_, state| match state {
@@ -88,10 +101,10 @@ impl Turns {
             });
         }
         if self.0.len() >= PLACES_MAX {
-            return Joined::Alone;
+            return None;
         }
         self.0.insert(place.into(), State::Asked { since: now });
-        Joined::Leads(Turn { place: place.into(), since: now })
+        Some(Turn { place: place.into(), since: now })
     }
 
     fn is_asked(&self, place: &str) -> bool {
@@ -182,6 +195,9 @@ mod tests {
     fn c11_for_an_answer_that_was_not_for_others_nobody_waits_for_a_while() {
         lead("/a", NOW).end_unshared(NOW);
         assert!(matches!(join("/a", NOW), Joined::Alone));
+        let turn = refresh("/a", NOW);
+        assert!(turn.is_some() && refresh("/a", NOW).is_none(), "one refreshes all the same");
+        turn.unwrap().end_unshared(NOW);
         drop(lead("/a", NOW + UNSHARED));
     }
 

@@ -27,7 +27,7 @@ use tidegate_core::reuse::ForwardReason;
 use worker::{Context, Env, web_sys};
 
 use crate::account::Account;
-use crate::asking::{self, Joined, Turn};
+use crate::asking::{self, Turn};
 use crate::cache_store::{CacheStore, Place};
 use crate::clock;
 use crate::edits::Edits;
@@ -133,7 +133,7 @@ impl Gate {
     /// Asks the origin again for what was served stale, while the client has its answer; once
     /// for all requests of this isolate that want it.
     fn refresh_later(self: &Rc<Self>, request: &web_sys::Request, place: &Place) {
-        let Joined::Leads(turn) = asking::join(place.of_answer(), clock::now()) else { return };
+        let Some(turn) = asking::refresh(place.of_answer(), clock::now()) else { return };
         // Another handle on the request, not a copy of it.
         let (gate, request) = (Rc::clone(self), Clone::clone(request));
         self.context.wait_until(async move {

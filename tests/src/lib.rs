@@ -10,6 +10,7 @@ pub mod demo_origin;
 pub mod edge_signature;
 pub mod edge_worker;
 pub mod limit_traces;
+pub mod parity;
 pub mod policy_file;
 pub mod process;
 pub mod redis;

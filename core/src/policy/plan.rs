@@ -8,7 +8,8 @@ use crate::compress::{CompressionRule, Uncompressed};
 use crate::headers::cache_status::Fwd;
 use crate::headers::{Fields, cache_groups, list};
 use crate::identity::Identity;
-use crate::invalidate::{Tag, has_written};
+use crate::invalidate::{Resource, Tag, has_written};
+use crate::method::Method;
 use crate::rate::Limit;
 use crate::request::Request;
 use crate::rule::CacheRule;
@@ -194,6 +195,27 @@ impl<'p> Plan<'p> {
         self.fill(route, request, who)
             .chain(groups.map(|group| Tag::group(request, &group)))
             .collect()
+    }
+
+    /// What is void here where `resource` is (RFC 9111 §4.4): what answers to a GET of it, with
+    /// these fields, are kept for under the keys of its route. `None` where none are kept.
+    pub fn kept_for(
+        &self,
+        resource: &Resource,
+        fields: &(impl Fields + ?Sized),
+    ) -> Option<Resource> {
+        let (scheme, host, target) = resource.address()?;
+        let get = Request::read(Method::Get, scheme, &host, &target, fields);
+        Some(Resource::kept(&self.keeping_rule(&get)?.key, &get))
+    }
+
+    /// The rule that answers to requests like this one are kept by on this tier. By the route: a
+    /// body or an upgrade keeps a request out of the cache, not what is in there.
+    pub fn keeping_rule<F: Fields + ?Sized>(
+        &self,
+        request: &Request<'_, F>,
+    ) -> Option<&'p CacheRule> {
+        self.policy.plan(self.tier, request).route?.cache_rule(self.tier)
     }
 
     fn fill<'a, F: Fields + ?Sized>(

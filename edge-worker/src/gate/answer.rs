@@ -1,6 +1,6 @@
 //! The steps that answer the client: which fields go along, and which body.
 
-use tidegate_core::conditional::is_not_modified;
+use tidegate_core::conditional::{is_not_modified, may_be_not_modified};
 use tidegate_core::forward::{describes_content, is_never_stored};
 use tidegate_core::headers::Fields;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
@@ -51,7 +51,7 @@ impl Passage<'_> {
         let Whole { fields, stored, .. } = *whole;
         if self.is_unchanged(stored.status, fields) {
             discard(response);
-            return self.not_modified(fields, stored, status);
+            return self.not_modified(fields, Some(stored), status);
         }
         let mut head = Edits::default();
         head.add_all(fields.lines());
@@ -63,18 +63,22 @@ impl Passage<'_> {
     }
 
     /// 304 in place of a stored answer, with the fields that RFC 9110 §15.4.5 wants and
-    /// without those that describe the body.
+    /// without those that describe the body; with Age where it comes out of the store.
     pub(super) fn not_modified(
         &self,
         fields: &impl Fields,
-        stored: &Stored,
+        stored: Option<&Stored>,
         status: &CacheStatus<'_>,
     ) -> Answer {
         let mut head = Edits::default();
-        head.add_all(
-            fields.lines().filter(|(name, _)| !is_never_stored(name) && !describes_content(name)),
-        );
-        respond::age(&mut head, stored.age(clock::now()));
+        head.add_all(fields.lines().filter(|(name, _)| {
+            // Of what comes from the origin, its Age is as true as the rest.
+            let ends_here = is_never_stored(name) && (stored.is_some() || *name != "age");
+            !ends_here && !describes_content(name)
+        }));
+        if let Some(stored) = stored {
+            respond::age(&mut head, stored.age(clock::now()));
+        }
         self.finish(&mut head, 304, fields, status);
         platform::respond(304, None, head.as_str()).map_err(|_| Stop::Broken("unusable-entry"))
     }
@@ -116,8 +120,8 @@ impl Passage<'_> {
 
     /// Whether the client has this answer already (RFC 9110 §13).
     pub(super) fn is_unchanged(&self, code: u16, fields: &impl Fields) -> bool {
-        let asks = self.asked.is_conditional && self.asked.method.is_answered_from_cache();
-        asks && code == 200 && is_not_modified(self.asked.fields, fields, clock::now())
+        may_be_not_modified(&self.asked, code)
+            && is_not_modified(self.asked.fields, fields, clock::now())
     }
 
     /// The key as people read it.

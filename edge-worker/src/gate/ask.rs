@@ -199,9 +199,9 @@ impl Passage<'_> {
         let (tier, key) = (self.plan.tier, self.key_name());
         let status = respond::forwarded(tier, why, code, &kept, now, key.as_deref());
         match &kept {
-            Store::Keep { stored, .. } if self.is_unchanged(code, fields) => {
+            Store::Keep { .. } if self.is_unchanged(code, fields) => {
                 discard(response);
-                self.not_modified(fields, stored, &status)
+                self.not_modified(fields, None, &status)
             }
             _ => Ok(self.relay(answer, &status)),
         }

@@ -2,11 +2,10 @@
 
 use tidegate_core::headers::Fields;
 use tidegate_core::invalidate::{Resource, Tag, invalidated};
-use tidegate_core::{CacheKey, CacheRule, Host, Method, Request, Target, Timestamp};
+use tidegate_core::{CacheKey, CacheRule, Method, Request, Timestamp};
 
 use super::passage::Passage;
 use crate::cache_store::{Place, voided};
-use crate::url::Url;
 
 impl Passage<'_> {
     /// Voids what an answer with this head makes void, but for what goes to `kept`.
@@ -30,21 +29,18 @@ impl Passage<'_> {
     /// resource share where their keys do not, and the tags.
     pub(super) fn names(&self, rule: &CacheRule, tags: &[Tag]) -> Vec<String> {
         let many = !rule.key.is_of_the_target();
-        let resource = many.then(|| voided::resource(&Resource::of(&self.asked)));
+        let resource = many.then(|| voided::resource(&Resource::kept(&rule.key, &self.asked)));
         resource.into_iter().chain(tags.iter().map(voided::tag)).collect()
     }
 
     fn void(&self, resource: &Resource, kept: Option<&Place>, now: Timestamp) {
         let Passage { gate, asked, .. } = self;
-        let Some(url) = Url::split(resource.as_str()) else { return };
-        let (host, target) = (Host::parse(url.authority, url.scheme), Target::parse(url.target));
-        let (Ok(host), Ok(target)) = (host, target) else { return };
-        let get = Request::read(Method::Get, url.scheme, &host, &target, asked.fields);
-        // By the route: this request's body keeps it out of the cache, not what is in there.
-        let route = gate.policy.plan(self.plan.tier, &get).route;
-        let Some(rule) = route.and_then(|route| route.cache_rule(self.plan.tier)) else { return };
+        let Some((scheme, host, target)) = resource.address() else { return };
+        let get = Request::read(Method::Get, scheme, &host, &target, asked.fields);
+        let Some(rule) = self.plan.keeping_rule(&get) else { return };
         if !rule.key.is_of_the_target() {
-            gate.store.void_later(&gate.context, &host, &voided::resource(resource), now);
+            let name = voided::resource(&Resource::kept(&rule.key, &get));
+            gate.store.void_later(&gate.context, &host, &name, now);
             return;
         }
         let place = Place::of(&CacheKey::of(&rule.key, &get, &self.who), &host);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use tidegate_core::compress::{Uncompressed, Verdict};
-use tidegate_core::conditional::is_not_modified;
+use tidegate_core::conditional::{is_not_modified, may_be_not_modified};
 use tidegate_core::forward;
 use tidegate_core::headers::FieldsMut;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
@@ -190,8 +190,7 @@ pub(super) fn client_has(
     head: &http::HeaderMap,
     now: Timestamp,
 ) -> bool {
-    passage.asked.is_conditional
-        && status == StatusCode::OK
+    may_be_not_modified(passage.asked, status.as_u16())
         && (is_not_modified(&passage.parts.headers, head, now) || passage.has_coded(head))
 }
 

@@ -288,7 +288,7 @@ impl Fetch<'_> {
                     coded: CodedBodies::default(),
                     coder: coder.clone(),
                     vary,
-                    resource: Resource::of(self.passage.asked),
+                    resource: Resource::kept(&self.rule.key, self.passage.asked),
                     // What invalidated it just now was this very answer's request.
                     began: match self.passage.asked.method {
                         Method::Get => asked.began,
@@ -423,7 +423,9 @@ impl Passage<'_> {
     fn invalidate(&self, status: StatusCode, head: &HeaderMap) {
         let Passage { in_force, plan, asked, visitor, .. } = self;
         for resource in invalidated(asked, status.as_u16(), head) {
-            in_force.answers.invalidate(resource);
+            if let Some(kept) = plan.kept_for(&resource, asked.fields) {
+                in_force.answers.invalidate(kept);
+            }
         }
         for tag in plan.invalidates(asked, &visitor.identity, status.as_u16(), head) {
             in_force.answers.invalidate_tag(tag);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use tidegate_core::conditional::is_not_modified;
+use tidegate_core::conditional::{is_not_modified, may_be_not_modified};
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
 use tidegate_core::headers::range::ContentRange;
 use tidegate_core::headers::{Fields, FieldsMut};
@@ -68,8 +68,7 @@ impl Passage<'_> {
 
     /// Whether 304 suffices for a client with these conditions.
     pub(super) fn client_has(&self, status: u16, head: &Head) -> bool {
-        self.asked.is_conditional
-            && status == 200
+        may_be_not_modified(self.asked, status)
             && is_not_modified(&self.request.head, head, self.now)
     }
 

@@ -70,7 +70,10 @@ impl Passage<'_> {
     /// Drops what this request and its answer make void (RFC 9111 §4.4, RFC 9875 §3).
     fn invalidate(&self, status: u16, head: &Head, store: &mut Store) {
         let tags = self.plan.invalidates(self.asked, &self.identity, status, head);
-        store.invalidate(&invalidated(self.asked, status, head), &tags);
+        let void = invalidated(self.asked, status, head);
+        let kept = |resource| self.plan.kept_for(resource, self.asked.fields);
+        let void: Vec<Resource> = void.iter().filter_map(kept).collect();
+        store.invalidate(&void, &tags);
     }
 
     /// What the origin is asked: the normalised target, and the fields that travel on.
@@ -179,7 +182,7 @@ impl Fetch<'_> {
                 head: storable(head, tier),
                 body: response.body.clone(),
                 vary,
-                resource: Resource::of(asked),
+                resource: Resource::kept(&self.rule.key, asked),
             };
             let query = asked.target.query();
             if let Some(alike) = Alike::of(self.key.clone(), query, &answer.head) {
