@@ -6,6 +6,7 @@
 
 mod by_text;
 pub mod edge;
+mod fail_open;
 pub mod identify;
 pub mod maintenance;
 pub mod overrides;

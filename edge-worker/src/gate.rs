@@ -37,10 +37,11 @@ use crate::in_force::InForce;
 use crate::origin::{Origin, Unreachable};
 use crate::platform::discard;
 use known::Known;
-use passage::{Address, Passage};
+pub(crate) use passage::Address;
+use passage::Passage;
 
 /// What begins like this is answered here and never goes to the origin.
-const OWN_PATHS: &str = "/.tidegate/";
+pub(crate) const OWN_PATHS: &str = "/.tidegate/";
 
 /// What every request meets on its way.
 pub(crate) struct Gate {
@@ -50,6 +51,8 @@ pub(crate) struct Gate {
     pub(crate) account: Account,
     pub(crate) env: Env,
     pub(crate) context: Context,
+    /// The limits that count every request have let this one through.
+    pub(crate) admitted: Cell<bool>,
 }
 
 /// An answer for the client, or why there is none.
@@ -75,8 +78,13 @@ impl Gate {
         }
         let mut passage = Passage::new(self, request, &head, &address).await;
 
+        #[cfg(feature = "faults")]
+        crate::faults::at("gate", head.fields())?;
         passage.maintain()?;
         passage.admit(Counted::All).await?;
+        self.admitted.set(true);
+        #[cfg(feature = "faults")]
+        crate::faults::at("admitted", head.fields())?;
         passage.object()?;
         let rule = match passage.plan.cache {
             Ok(rule) => rule,

@@ -16,6 +16,8 @@ mod connection;
 mod digest;
 mod edits;
 mod embedded_policy;
+#[cfg(feature = "faults")]
+mod faults;
 mod gate;
 mod head;
 mod health;
@@ -28,6 +30,7 @@ mod platform;
 mod problem;
 mod purges;
 mod rehearsals;
+mod signing;
 mod tokens;
 mod turn;
 mod url;
@@ -35,65 +38,90 @@ mod url;
 use std::rc::Rc;
 
 use tidegate_core::respond::Problem;
-use worker::{Context, Env, console_error, event, web_sys};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::*;
+use worker::js_sys::Promise;
+use worker::js_sys::futures::future_to_promise;
+use worker::{Context, Env, console_error, web_sys, worker_sys};
 
 use account::Account;
 use cache_store::CacheStore;
-use gate::{Answer, Gate, Stop};
+use gate::{Gate, Stop};
 use origin::Origin;
+use past_the_gate::Undecided;
 
 pub use limiter::Limiter;
 
-/// Answers one request.
-#[event(fetch)]
-async fn fetch(
-    request: web_sys::Request,
-    env: Env,
-    context: Context,
-) -> worker::Result<web_sys::Response> {
-    // Should this instance die on the way, the platform asks the zone's origin by itself.
-    context.pass_through_on_exception();
-    let origin = match Origin::from_env(&env) {
-        Ok(origin) => Rc::new(origin),
-        Err(error) => return Ok(problem::answer(&misconfigured(&error), None)?),
-    };
-    match through_the_gate(&request, &origin, env, context).await {
-        Ok(answer) => Ok(answer),
-        Err(Stop::Refused(problem, told)) => Ok(problem::answer(&problem, told)?),
-        Err(Stop::Unreachable(error)) => Ok(problem::answer(&unreachable(&error), None)?),
-        Err(Stop::Broken(reason)) => {
-            console_error!("tidegate: past the gate, {reason}");
-            match past_the_gate::send(&request, &origin, reason).await {
-                Ok(answer) => Ok(answer),
-                Err(error) => Ok(problem::answer(&unreachable(&error), None)?),
-            }
-        }
-    }
+/// Answers one request. `has_died` is said by `platform.js` when the instance that had it is
+/// gone: then it goes past the gate.
+#[wasm_bindgen]
+pub fn fetch(
+    request: &web_sys::Request,
+    env: &Env,
+    context: &worker_sys::Context,
+    has_died: bool,
+) -> Promise {
+    // Other handles on the same, not copies.
+    let (handle, env_handle) = (Clone::clone(request), env.clone());
+    let context_handle = Context::new(AsRef::<JsValue>::as_ref(context).clone().unchecked_into());
+    let answering = future_to_promise(async move {
+        Ok(answer(&handle, env_handle, context_handle, has_died).await?.into())
+    });
+    // From here on a panic is no end of the request.
+    platform::survive(&answering, request, env, context, has_died)
 }
 
-async fn through_the_gate(
+async fn answer(
     request: &web_sys::Request,
-    origin: &Rc<Origin>,
     env: Env,
     context: Context,
-) -> Answer {
-    let embedded = embedded_policy::get().ok_or(Stop::Broken("policy"))?;
-    let store = CacheStore::open().ok_or(Stop::Broken("no-cache-api"))?;
+    has_died: bool,
+) -> Result<web_sys::Response, JsValue> {
+    let origin = match Origin::from_env(&env) {
+        Ok(origin) => Rc::new(origin),
+        Err(error) => return problem::answer(&misconfigured(&error), None),
+    };
+    let Some(embedded) = embedded_policy::get() else {
+        return problem::answer(&Problem::misconfigured("This Worker has no policy."), None);
+    };
     let policy = in_force::get(&embedded, &env, &context).await;
-    let account = Account::open(&policy.model().edge, &env);
-    let gate = Rc::new(Gate { policy, store, origin: Rc::clone(origin), account, env, context });
-    let answer = gate.answer(request).await;
-    gate.account.report(&gate.env, request);
-    answer
+    if policy.may_be_passed_by(clock::now()) {
+        // Should the platform end this isolate, it asks the zone's origin by itself.
+        context.pass_through_on_exception();
+    }
+    let answer = match CacheStore::open().filter(|_| !has_died) {
+        Some(store) => {
+            let account = Account::open(&policy.model().edge, &env);
+            let admitted = Default::default();
+            let gate = Rc::new(Gate { policy, store, origin, account, env, context, admitted });
+            let answer = match gate.answer(request).await {
+                Err(Stop::Broken(reason)) => {
+                    let undecided = Undecided { request, reason, admitted: gate.admitted.get() };
+                    undecided.send(&gate.origin, &gate.policy, &gate.env, &gate.context).await
+                }
+                answer => answer,
+            };
+            gate.account.report(&gate.env, request);
+            answer
+        }
+        None => {
+            let reason = if has_died { "panic" } else { "no-cache-api" };
+            let undecided = Undecided { request, reason, admitted: false };
+            undecided.send(&origin, &policy, &env, &context).await
+        }
+    };
+    match answer {
+        Ok(answer) => Ok(answer),
+        Err(Stop::Refused(problem, told)) => problem::answer(&problem, told),
+        Err(Stop::Unreachable(error)) => problem::answer(&error.problem(), None),
+        // Not even past the gate.
+        Err(Stop::Broken(_)) => {
+            problem::answer(&Problem::bad_request("The request has no URL."), None)
+        }
+    }
 }
 
 fn misconfigured(error: &worker::Error) -> Problem {
     console_error!("tidegate: {error}");
     Problem::misconfigured("This Worker does not know its origin.")
-}
-
-fn unreachable(error: &origin::Unreachable) -> Problem {
-    console_error!("tidegate: the origin does not answer: {error}");
-    // What the platform says of it names hosts and ports: that is for the log.
-    Problem::upstream_failed("The origin does not answer.")
 }

@@ -1,45 +1,89 @@
-//! The way out when something of ours is broken: to the origin, once, uncached, uncounted.
+//! The way out when something of ours is broken: to the origin, once, uncached, uncounted; but not
+//! where the policy says that nobody gets there undecided.
 
 use tidegate_core::headers::cache_status::{CacheStatus, Fwd, Outcome};
-use tidegate_core::{Tier, respond};
-use worker::wasm_bindgen::JsValue;
-use worker::web_sys;
+use tidegate_core::policy::identify::Identified;
+use tidegate_core::respond::Problem;
+use tidegate_core::{Method, Request, Tier, respond};
+use worker::{Context, Env, console_error, web_sys};
 
 use crate::edits::Edits;
+use crate::gate::{Address, Answer, OWN_PATHS, Stop};
 use crate::head::RequestHead;
-use crate::origin::{self, Origin, Unreachable};
-use crate::platform;
-use crate::url::Url;
+use crate::in_force::InForce;
+use crate::origin::{Caller, Origin, Question};
+use crate::{clock, platform, tokens};
 
-/// Sends `request` on as it is, but for who the client is: behind the edge, that is the word
-/// of the edge, and stays so when the edge is broken. `reason` says what broke.
-///
-/// A body that is on its way already cannot be sent a second time: that is an error.
-pub(crate) async fn send(
-    request: &web_sys::Request,
-    origin: &Origin,
-    reason: &'static str,
-) -> Result<web_sys::Response, Unreachable> {
-    let lost = |what: &str| Unreachable::from(JsValue::from_str(what));
-    if request.body_used() {
-        return Err(lost("the request body is used up"));
+/// A request for which something of ours is broken.
+pub(crate) struct Undecided<'a> {
+    pub(crate) request: &'a web_sys::Request,
+    /// A word that says what broke.
+    pub(crate) reason: &'static str,
+    /// The limits have let it through before that.
+    pub(crate) admitted: bool,
+}
+
+impl Undecided<'_> {
+    /// Sends the request on as it is, but for who the client is and what the request is signed
+    /// by: behind the edge, that is the word of the edge, and stays so when the edge is broken.
+    ///
+    /// What may have reached the origin already is not sent a second time, unless it is safe.
+    pub(crate) async fn send(
+        &self,
+        origin: &Origin,
+        policy: &InForce,
+        env: &Env,
+        context: &Context,
+    ) -> Answer {
+        let Self { request, reason, admitted } = *self;
+        console_error!("tidegate: past the gate, {reason}");
+        let head = RequestHead::read(request);
+        #[cfg(feature = "faults")]
+        crate::faults::at("way-out", head.fields())?;
+        let Address { scheme, ref host, ref target } = Address::of(&head)?;
+        if target.path().starts_with(OWN_PATHS) {
+            let problem = Problem::misconfigured("This page of Tidegate cannot be had.");
+            return Err(Stop::Refused(problem, None));
+        }
+        let asked =
+            Request::read(Method::parse(head.method()), scheme, host, target, head.fields());
+        let plan = policy.plan(Tier::Edge, &asked);
+        let ip = head.fields().text("cf-connecting-ip");
+        let Identified { refusal, .. } =
+            tokens::identify(&policy.base, env, context, head.fields()).await;
+        let client = (ip.and_then(|ip| ip.parse().ok()), refusal);
+        let refuse = |problem| {
+            let mut told = Edits::default();
+            respond::headers(&mut told, plan.headers());
+            Err(Stop::Refused(problem, Some(told)))
+        };
+        if let Some(problem) = policy.stays_shut(&plan, &asked, client, admitted, clock::now()) {
+            return refuse(problem);
+        }
+        if !platform::may_be_sent(request) {
+            return refuse(Problem::upstream_failed("The request cannot be sent once more."));
+        }
+        let question = Question {
+            request,
+            method: head.method(),
+            path: target.path(),
+            query: target.query(),
+            fields: Edits::default(),
+            caller: Caller { ip, host: host.as_str(), scheme },
+        };
+        let timeout = policy.model().edge.timeout();
+        let answer = match origin.send(&question, policy, env, timeout).await {
+            Ok(answer) => answer,
+            Err(error) => return refuse(error.problem()),
+        };
+
+        let outcome = Outcome::Forward { why: Fwd::Bypass, status: None, stored: None };
+        let cache = Tier::Edge.cache_name();
+        let status = CacheStatus { cache, outcome, key: None, detail: Some(reason) };
+        let mut edits = Edits::default();
+        respond::cache_status(&mut edits, &status);
+        respond::headers(&mut edits, plan.headers());
+        let body = answer.body();
+        Ok(platform::respond_like(&answer, body.as_ref(), edits.as_str()).unwrap_or(answer))
     }
-    let head = RequestHead::read(request);
-    let url = Url::split(head.url()).ok_or_else(|| lost("the URL is not one of http"))?;
-    let mut fields = Edits::default();
-    origin::put_client(
-        &mut fields,
-        head.fields().text("cf-connecting-ip"),
-        url.authority,
-        url.scheme,
-    );
-    let question = platform::forward(request, &origin.url_of(url.target), fields.as_str())?;
-    let answer = origin::fetch(&question).await?;
-
-    let outcome = Outcome::Forward { why: Fwd::Bypass, status: None, stored: None };
-    let cache = Tier::Edge.cache_name();
-    let status = CacheStatus { cache, outcome, key: None, detail: Some(reason) };
-    let mut edits = Edits::default();
-    respond::cache_status(&mut edits, &status);
-    Ok(platform::respond_like(&answer, answer.body().as_ref(), edits.as_str()).unwrap_or(answer))
 }

@@ -5,6 +5,64 @@
 // The framing is unambiguous: neither a method, a serialised URL, a field name nor a
 // field value can hold a line feed (Fetch §2.2), and no field name holds a colon.
 
+import * as built from "../../../index.js";
+
+/** For each request that wasm is at: what ends it when wasm dies. */
+const atWork = new Set();
+const DIED = new Error("wasm has died");
+let deaths = 0;
+
+/**
+ * What `answering` comes to. A panic leaves wasm's memory in disorder, and what it has promised is
+ * never kept, to whichever request of the isolate. So all of them are told, each goes on in its
+ * own context, and past the gate by a new instance; once, since what kills that one as well
+ * would kill the next.
+ */
+export async function survive(answering, request, env, context, hasDied) {
+  let end;
+  const died = new Promise((_, reject) => (end = () => reject(DIED)));
+  atWork.add(end);
+  try {
+    return await Promise.race([answering, died]);
+  } catch (error) {
+    if (error !== DIED) throw error;
+    if (hasDied) return new Response("Tidegate has failed.\n", { status: 500 });
+    renew();
+    return await built.fetch(request, env, context, true);
+  } finally {
+    atWork.delete(end);
+  }
+}
+
+/** As worker-build's shim does it before each call, but for the first who comes. */
+function renew() {
+  const state = globalThis.__worker_init_state;
+  if (!state.criticalError) return;
+  built.__wbg_reset_state();
+  state.criticalError = false;
+  state.instanceId += 1;
+}
+
+// A trap in whichever task of wasm ends here. The listener of worker-build's shim, which is
+// behind this one, would have the instance made anew under those who are on their way out.
+addEventListener("error", (event) => {
+  if (!(event.error instanceof WebAssembly.RuntimeError)) return;
+  event.stopImmediatePropagation();
+  globalThis.__worker_init_state.criticalError = true;
+  deaths += 1;
+  console.error(`tidegate: panic ${deaths} of this isolate, ${atWork.size} requests go past the gate`);
+  for (const end of atWork) end();
+});
+
+/** Requests that were sent on. */
+const sent = new WeakSet();
+const SAFE = ["GET", "HEAD", "OPTIONS", "TRACE"];
+
+/** Whether `request` can be sent on: not twice, unless it has no body and changes nothing. */
+export function mayBeSent(request) {
+  return !request.bodyUsed && (!sent.has(request) || SAFE.includes(request.method));
+}
+
 /** `METHOD\nURL` and then `\nname:value` for every field. */
 export function requestHead(request) {
   return request.method + "\n" + request.url + lines(request.headers);
@@ -41,9 +99,26 @@ export function respond(status, body, edits) {
 
 /** `request` as it is to go to `url`: its method and its unread body, other fields. */
 export function forward(request, url, edits) {
+  sent.add(request);
   const outgoing = new Request(url, request);
   edit(outgoing.headers, edits);
   return outgoing;
+}
+
+/**
+ * The answer to `request`, whose head must come within `millis`: else it is the word `late` that
+ * is thrown. A body that has begun may take as long as it does; redirects are the client's.
+ */
+export async function ask(request, millis) {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), millis);
+  try {
+    return await fetch(request, { redirect: "manual", signal: controller.signal });
+  } catch (error) {
+    throw controller.signal.aborted ? "late" : error;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**

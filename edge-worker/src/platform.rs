@@ -37,6 +37,24 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) fn forward(request: &Request, url: &str, edits: &str) -> Result<Request, JsValue>;
 
+    /// What `answering` comes to, also if this instance dies meanwhile.
+    #[wasm_bindgen]
+    pub(crate) fn survive(
+        answering: &Promise,
+        request: &Request,
+        env: &Env,
+        context: &worker::worker_sys::Context,
+        has_died: bool,
+    ) -> Promise;
+
+    /// Whether `request` can reach the origin only once, or does no harm twice.
+    #[wasm_bindgen(js_name = mayBeSent)]
+    pub(crate) fn may_be_sent(request: &Request) -> bool;
+
+    /// It takes the request over, body and all, at the call.
+    #[wasm_bindgen]
+    pub(crate) fn ask(request: &Request, millis: u32) -> Promise;
+
     /// Pieces of `body`: a JSON list of `[text, first, end]`, in order; `tail` comes last.
     #[wasm_bindgen]
     pub(crate) fn cut(body: &ReadableStream, pieces: &str, tail: &str) -> ReadableStream;
@@ -113,9 +131,6 @@ extern "C" {
 extern "C" {
     #[wasm_bindgen(js_namespace = crypto, js_name = randomUUID)]
     pub(crate) fn random_uuid() -> String;
-
-    /// The global `fetch`. It takes the request over, body and all, at the call.
-    pub(crate) fn fetch(request: &Request) -> Promise;
 }
 
 /// Lets go of a body that nobody will read. Until then it holds one of the six connections

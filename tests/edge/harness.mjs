@@ -16,6 +16,7 @@ import { promisify } from "node:util";
 import { OFFLINE } from "./harness/offline.mjs";
 import { inRepository, program } from "./harness/repository.mjs";
 import { startDemoOrigin } from "./harness/demo-origin.mjs";
+import { startRawOrigin } from "./harness/raw-origin.mjs";
 import { startShim } from "./harness/shim.mjs";
 import { startWorker } from "./harness/worker.mjs";
 import { startWatchedWorker } from "./harness/watched-worker.mjs";
@@ -111,7 +112,45 @@ export async function openWatchedGate(t, options) {
   return open(t, (origin) => startWatchedWorker(origin, options));
 }
 
-async function open(t, startEdge, shimEnv) {
+/**
+ * A watched worker before an origin of bare sockets.
+ *
+ * @param {import("node:test").TestContext} t
+ * @param {Parameters<typeof startRawOrigin>[1]} answer
+ * @param {Record<string, string>} [vars]
+ */
+export async function openRawGate(t, answer, vars) {
+  const folder = process.env.CHANGED_WORKER;
+  if (!folder) throw new Error("CHANGED_WORKER names no build: `cargo xtask test` makes it");
+  const origin = await startRawOrigin(t, answer);
+  const edge = await startWatchedWorker(origin.url, { folder, vars: { ...SECRETS, ...vars } });
+  t.after(() => edge.stop());
+  return { origin, edge };
+}
+
+/**
+ * A watched worker before a shim that answers the edge alone.
+ *
+ * @param {import("node:test").TestContext} t
+ * @param {{ keys?: string, vars?: Record<string, string> }} [options] the keys that the shim
+ *   knows, and what the edge has in place of its secrets
+ */
+export async function openSignedGate(t, { keys = KEYS, vars = SECRETS } = {}) {
+  const folder = process.env.CHANGED_WORKER;
+  if (!folder) throw new Error("CHANGED_WORKER names no build: `cargo xtask test` makes it");
+  const change = (policy) =>
+    policy.replace("\n[shim]\n", "\n[shim]\nrequire_edge_signature = true\n") +
+    `\n[edge.signature]\nkeys = [${keys}]\n`;
+  const start = (origin) => startWatchedWorker(origin, { folder, vars });
+  return open(t, start, { ...AMPLE, EDGE_KEY, OLD_EDGE_KEY }, change);
+}
+
+export const EDGE_KEY = "a secret of the edge, made for tests";
+const OLD_EDGE_KEY = "another secret of the edge, for tests";
+const SECRETS = { EDGE_KEY };
+const KEYS = `{ id = "2026-11", secret = "\${EDGE_KEY}" }`;
+
+async function open(t, startEdge, shimEnv, change) {
   const closing = [];
   // In reverse, so that nobody talks to somebody who is gone.
   t.after(async () => {
@@ -123,7 +162,7 @@ async function open(t, startEdge, shimEnv) {
     return part;
   };
   const origin = await started(startDemoOrigin());
-  const shim = await started(startShim(origin, shimEnv));
+  const shim = await started(startShim(origin, shimEnv, change));
   const edge = await started(startEdge(shim.url));
   return { origin, shim, edge };
 }

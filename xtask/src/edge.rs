@@ -45,15 +45,25 @@ const WASM_FEATURES: [&str; 7] = [
 
 /// Builds edge-worker/build from the sources and the policy.
 pub(crate) fn build(workspace: &Workspace, tools: &Tools, policy: Option<&Path>) -> Result<()> {
+    build_with(workspace, tools, policy, &[])
+}
+
+/// The same with these features of the package, which no build has that is deployed.
+pub(crate) fn build_with(
+    workspace: &Workspace,
+    tools: &Tools,
+    policy: Option<&Path>,
+    features: &[&str],
+) -> Result<()> {
     let policy = chosen_policy(policy)?;
     report::step("Building the worker", || {
-        compile(workspace, policy.as_deref())?;
+        compile(workspace, policy.as_deref(), features)?;
         let output = workspace.path("edge-worker/build");
         let inputs = inputs(workspace, tools)?;
         if stamp::vouches_for(&output, &inputs) {
             return Ok(());
         }
-        package(workspace, tools, policy.as_deref())?;
+        package(workspace, tools, policy.as_deref(), features)?;
         stamp::leave(&output, &inputs)
     })
 }
@@ -78,9 +88,10 @@ pub(crate) fn hand_over_policy(command: &mut Command, policy: Option<&Path>) {
     }
 }
 
-fn compile(workspace: &Workspace, policy: Option<&Path>) -> Result<()> {
+fn compile(workspace: &Workspace, policy: Option<&Path>, features: &[&str]) -> Result<()> {
     let mut cargo = run::cargo(workspace);
     cargo.args(["build", "--package", PACKAGE, "--lib", "--profile", PROFILE, "--target", WASM]);
+    cargo.args(with(features));
     if report::on_a_terminal() {
         cargo.env("CARGO_TERM_COLOR", "always");
     }
@@ -104,12 +115,22 @@ fn compile(workspace: &Workspace, policy: Option<&Path>) -> Result<()> {
     }
 }
 
+fn with(features: &[&str]) -> Vec<String> {
+    features.iter().map(|feature| format!("--features={feature}")).collect()
+}
+
 /// Has worker-build do what is left to do. It calls cargo once more; with the
 /// same arguments and environment, that is a question answered at once.
-fn package(workspace: &Workspace, tools: &Tools, policy: Option<&Path>) -> Result<()> {
+fn package(
+    workspace: &Workspace,
+    tools: &Tools,
+    policy: Option<&Path>,
+    features: &[&str],
+) -> Result<()> {
     let mut command = tools.cargo_tool("worker-build");
     command.current_dir(workspace.path("edge-worker"));
     command.args(["--profile", PROFILE]);
+    command.args(with(features));
     command.env("CARGO_TARGET_DIR", workspace.target()).env("RUST_BACKTRACE", "0");
     hand_over_policy(&mut command, policy);
     as_worker_build_does(&mut command);

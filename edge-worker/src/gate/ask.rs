@@ -24,8 +24,9 @@ use crate::cache_store::entry::{self, Facts, Validators};
 use crate::cache_store::{self, Entry, Place};
 use crate::edits::Edits;
 use crate::head::ResponseHead;
+use crate::origin::{Caller, Question};
 use crate::platform::{self, discard};
-use crate::{clock, connection, origin};
+use crate::{clock, connection};
 
 /// An answer of the origin, its body unread.
 pub(super) struct FromOrigin {
@@ -37,7 +38,8 @@ pub(super) struct FromOrigin {
 impl Passage<'_> {
     /// The policy keeps this request out of the cache: method, fields and body go through.
     pub(super) async fn bypass(&self) -> Answer {
-        let answer = self.fetch(&self.travelling_fields()).await?;
+        let answer = self.fetch(self.travelling_fields()).await;
+        let answer = answer.map_err(|stop| self.unanswered(stop))?;
         let (status, received_at) = (answer.head.status(), answer.exchange.received_at);
         self.invalidate(status, answer.head.fields(), None, received_at);
         let status = respond::bypassed(&self.plan, Some(status));
@@ -61,7 +63,7 @@ impl Passage<'_> {
         place: &Place,
         why: ForwardReason,
     ) -> Answer {
-        let answered = self.fetch(&self.question(&known)).await;
+        let answered = self.fetch(self.question(&known)).await;
         match (decide(&known, &answered), answered, known) {
             (Refresh::Freshen { .. }, Ok(answer), Known::ToConfirm(entry)) => {
                 self.freshen(rule, &entry, &answer, place, why)
@@ -101,7 +103,7 @@ impl Passage<'_> {
             (_, Err(Stop::Unreachable(_)), known) if known.entry().is_some_and(is_only_fresh) => {
                 Err(self.refuse(Problem::must_revalidate()))
             }
-            (_, Err(stop), _) => Err(stop),
+            (_, Err(stop), _) => Err(self.unanswered(stop)),
         }
     }
 
@@ -314,20 +316,27 @@ impl Passage<'_> {
         self.gate.store.put_later(&self.gate.context, url, response, &head, self.turn.take());
     }
 
-    async fn fetch(&self, fields: &Edits) -> Result<FromOrigin, Stop> {
+    async fn fetch(&self, fields: Edits) -> Result<FromOrigin, Stop> {
         self.stay_here()?;
-        let url = self.gate.origin.url(self.asked.target);
-        let question = platform::forward(self.request, &url, fields.as_str())
-            .map_err(|_| Stop::Broken("unsendable-request"))?;
-        let requested_at = clock::now();
-        let asking = origin::fetch(&question);
-        let response = self.gate.account.timed(Part::Origin, asking).await;
-        let response = response.map_err(Stop::Unreachable)?;
+        let Self { gate, request, method, ref asked, .. } = *self;
+        let caller =
+            Caller { ip: self.client_ip(), host: asked.host.as_str(), scheme: asked.scheme };
+        // The normalised target: what was matched and what is in the key is what is fetched.
+        let (path, query) = (asked.target.path(), asked.target.query());
+        let question = Question { request, method, path, query, fields, caller };
+        let asking = gate.origin.ask(&question, &gate.policy, &gate.env);
+        let answered = gate.account.timed(Part::Origin, asking).await;
+        let (requested_at, response) = answered.map_err(|error| match error.is_unsent() {
+            true => Stop::Broken("unsendable-request"),
+            false => Stop::Unreachable(error),
+        })?;
+        #[cfg(feature = "faults")]
+        crate::faults::at("answer", asked.fields)?;
         let exchange = Exchange { requested_at, received_at: clock::now() };
         Ok(FromOrigin { head: ResponseHead::read(&response), response, exchange })
     }
 
-    /// The client's fields, less those that end here, and who the client is.
+    /// The client's fields, less those that end here.
     fn travelling_fields(&self) -> Edits {
         let mut fields = Edits::default();
         for (name, _) in self.asked.fields.pairs() {
@@ -337,12 +346,6 @@ impl Passage<'_> {
                 fields.drop(name);
             }
         }
-        origin::put_client(
-            &mut fields,
-            self.client_ip(),
-            self.asked.host.as_str(),
-            self.asked.scheme,
-        );
         fields
     }
 }

@@ -24,16 +24,18 @@ use crate::url::Url;
 use crate::{admission, clock, rehearsals, tokens, turn};
 
 /// Where a request goes, as the core reads it.
-pub(super) struct Address<'a> {
-    pub(super) scheme: Scheme,
-    pub(super) host: Host<'a>,
-    pub(super) target: Target<'a>,
+pub(crate) struct Address<'a> {
+    pub(crate) scheme: Scheme,
+    pub(crate) host: Host<'a>,
+    pub(crate) target: Target<'a>,
 }
 
 /// A request on its way through the gate.
 pub(super) struct Passage<'a> {
     pub(super) gate: &'a Rc<Gate>,
     pub(super) request: &'a web_sys::Request,
+    /// The method, in the client's word.
+    pub(super) method: &'a str,
     pub(super) asked: Request<'a, Head>,
     pub(super) plan: Plan<'a>,
     pub(super) who: Identity,
@@ -49,7 +51,7 @@ pub(super) struct Passage<'a> {
 
 impl<'a> Address<'a> {
     /// The address in a request's URL. A target that no server should see is refused.
-    pub(super) fn of(head: &'a RequestHead) -> Result<Self, Stop> {
+    pub(crate) fn of(head: &'a RequestHead) -> Result<Self, Stop> {
         let url = Url::split(head.url()).ok_or(Stop::Broken("unknown-url"))?;
         let bad = |what: &dyn ToString| Stop::Refused(Problem::bad_request(what.to_string()), None);
         // The platform reads a path out of a Host that holds one.
@@ -81,6 +83,7 @@ impl<'a> Passage<'a> {
         Self {
             gate,
             request,
+            method: head.method(),
             asked,
             plan,
             who,
@@ -156,6 +159,14 @@ impl<'a> Passage<'a> {
         let way = (Outcome::Generated.x_cache(), Some(problem.reason));
         self.conclude(&mut told, way, problem.status);
         Stop::Refused(problem, Some(told))
+    }
+
+    /// Why there is no answer, in the words for the client.
+    pub(super) fn unanswered(&self, stop: Stop) -> Stop {
+        match stop {
+            Stop::Unreachable(error) => self.refuse(error.problem()),
+            other => other,
+        }
     }
 
     /// The client's address, which Cloudflare writes over whatever the client sent.

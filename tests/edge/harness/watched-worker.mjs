@@ -17,11 +17,12 @@ const wrangler = createRequire(inRepository("node_modules", "wrangler", "package
  * @param {string} [options.folder] a build of the worker in place of the repository's
  * @param {string} [options.persist] a folder to keep the objects in when the worker is gone
  * @param {Record<string, { limit: number, period: number }>} [options.ratelimits] bindings
+ * @param {Record<string, string>} [options.vars] further variables and secrets
  */
-export async function startWatchedWorker(origin, { folder, persist, ratelimits = {} } = {}) {
+export async function startWatchedWorker(origin, { folder, persist, ratelimits = {}, vars } = {}) {
   Object.assign(process.env, OFFLINE);
   const { Miniflare, convertV4MiniflareOptions } = await import(wrangler.resolve("miniflare"));
-  const config = await workerConfig(origin, folder);
+  const config = await workerConfig(origin, folder, vars);
   const build = path.dirname(config.main);
   const watched = inRepository("tests", "edge", "harness", "watched", "worker.mjs");
   const module = async (type, file, name = path.basename(file)) => {
@@ -41,6 +42,8 @@ export async function startWatchedWorker(origin, { folder, persist, ratelimits =
         ],
         compatibilityDate: config.compatibility_date,
         bindings: config.vars,
+        kvNamespaces: ["TIDEGATE"],
+        unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
         durableObjects: { LIMITER: { className: "Limiter", useSQLite: true } },
         analyticsEngineDatasets: { ANALYTICS: { dataset: "tidegate" } },
         ratelimits: Object.fromEntries(
@@ -69,5 +72,7 @@ export async function startWatchedWorker(origin, { folder, persist, ratelimits =
     const answer = await miniflare.dispatchFetch(`http://control.test/${target}`, init);
     return answer.json();
   }
-  return { fetch, control, said, stop: () => miniflare.dispose() };
+  /** Where it listens, with nothing before it. */
+  const { href: url } = await miniflare.unsafeGetDirectURL(config.name);
+  return { fetch, control, said, url, stop: () => miniflare.dispose() };
 }

@@ -46,6 +46,10 @@ allow = ["198.51.100.0/24"]
 [edge]
 server_timing = true
 log = "forwarded"
+timeout = "2s"
+
+[edge.signature]
+keys = [{ id = "2026-11", secret = "${EDGE_KEY}" }, { id = "2026-10", secret = "${OLD_EDGE_KEY}" }]
 "#;
 
 /// And limits in the other stores of the edge, for tests/edge/stores.test.mjs. Nothing caches
@@ -122,13 +126,21 @@ impl OtherPolicy {
         fs::create_dir_all(&folder)?;
         let policy = folder.join("tidegate.toml");
         write_if_other(&policy, &self.text(workspace)?)?;
-        edge::build(workspace, tools, Some(&policy))?;
+        edge::build_with(workspace, tools, Some(&policy), self.features())?;
         copy(&workspace.path("edge-worker/build"), &self.worker(workspace))
     }
 
     /// Where [`Self::build`] leaves the worker.
     pub(super) fn worker(self, workspace: &Workspace) -> PathBuf {
         self.folder(workspace).join("worker")
+    }
+
+    /// What its worker can do besides.
+    const fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Changed => &["faults"],
+            Self::Cases => &[],
+        }
     }
 
     fn folder(self, workspace: &Workspace) -> PathBuf {

@@ -18,6 +18,20 @@ Date.now = () => told ?? tell();
 /** Far longer than anybody waits. */
 const forever = () => scheduler.wait(600_000);
 
+/** What `fault` makes of a call that would do `work`. */
+async function faulty(fault, work) {
+  if (faults[fault] === "throws") throw new Error("a fault of the test");
+  if (faults[fault] === "hangs") await forever();
+  return work();
+}
+
+for (const method of ["put", "match"]) {
+  const built = Cache.prototype[method];
+  Cache.prototype[method] = function (...all) {
+    return faulty(method, () => built.apply(this, all));
+  };
+}
+
 export class Limiter extends DurableObject {
   #built;
 
@@ -87,6 +101,10 @@ export default class extends WorkerEntrypoint {
     if (url.pathname === "/clock") {
       told = (await request.json()) ?? undefined;
       return Response.json(Date.now());
+    }
+    if (url.pathname === "/overrides") {
+      await this.env.TIDEGATE.put("overrides", await request.text());
+      return Response.json(null);
     }
     if (url.pathname === "/trace") return Response.json(await this.#trace(await request.json()));
     const object = this.env.LIMITER.getByName(url.searchParams.get("name"));
