@@ -8,13 +8,12 @@ use worker::console_error;
 
 /// The canonical JSON that `build.rs` made of the policy file.
 const JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/policy.json"));
+/// A policy that says nothing lets everything through.
+const EMPTY: &str = r#"{"schema":1}"#;
 
 thread_local! {
     static POLICY: OnceCell<Option<Rc<Policy>>> = const { OnceCell::new() };
 }
-
-/// A policy that says nothing lets everything through.
-const EMPTY: &str = r#"{"schema":1}"#;
 
 /// The policy, read once for each isolate. `build.rs` wrote the JSON with this very core, so one
 /// that cannot be read is a broken build: it is said, and everything goes through to the origin.

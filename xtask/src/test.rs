@@ -96,6 +96,7 @@ fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
         session.check("`wrangler deploy --dry-run`", || deployment::dry_run(workspace, tools));
     if let Some(upload) = upload {
         session.check("size of the upload", || deployment::size(&upload));
+        session.check("no faults on demand in it", || deployment::without_faults(&upload));
     }
     session.check_tests("tests at the edge", || edge_tests::run(workspace, tools));
 }

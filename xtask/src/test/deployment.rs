@@ -54,6 +54,19 @@ pub(super) fn size(upload: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Sees to it that no client can ask for a fault, as the builds for tests let them.
+pub(super) fn without_faults(upload: &Path) -> Result<()> {
+    /// The request field of edge-worker/src/faults.rs.
+    const FIELD: &[u8] = b"tidegate-fault";
+    for path in modules(upload)? {
+        let bytes =
+            fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
+        let has_it = bytes.windows(FIELD.len()).any(|window| window.eq_ignore_ascii_case(FIELD));
+        ensure!(!has_it, "{} is a build for tests: it panics on demand", path.display());
+    }
+    Ok(())
+}
+
 /// The files that are code; wrangler adds a README and a source map.
 fn modules(upload: &Path) -> Result<Vec<PathBuf>> {
     let entries =
@@ -69,6 +82,15 @@ fn modules(upload: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_upload_that_panics_on_demand_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("index.js"), "export default {}").unwrap();
+        assert!(without_faults(folder.path()).is_ok());
+        fs::write(folder.path().join("index_bg.wasm"), "\0asm tidegate-fault-at-").unwrap();
+        assert!(without_faults(folder.path()).is_err());
+    }
 
     #[test]
     fn an_upload_over_the_budget_fails() {
