@@ -22,8 +22,17 @@ pub(crate) struct Origin {
     base: String,
 }
 
-/// The origin gave no answer: refused, unknown, cut off before the head, or timed out.
-pub(crate) struct Unreachable(JsValue);
+/// The origin gave no answer.
+pub(crate) enum Unreachable {
+    /// It was never asked: what we made of the request is none.
+    Unsent,
+    /// The time was up, ours or Cloudflare's.
+    Late,
+    /// Cloudflare did not reach it, and says so by a status of its own.
+    Cloudflare(u16),
+    /// Refused, unknown, or cut off before the head.
+    Failed(JsValue),
+}
 
 /// A request on its way to the origin.
 pub(crate) struct Question<'a> {
@@ -79,7 +88,7 @@ impl Origin {
         let Err(error) = sent else { return Ok((begun, sent?)) };
         let again = clock::now();
         let left = timeout.saturating_sub(again.since(begun));
-        if error.is_unsent() || error.is_late() || left.is_zero() || !question.may_be_repeated() {
+        if !error.may_be_tried_again() || left.is_zero() || !question.may_be_repeated() {
             return Err(error);
         }
         console_warn!("tidegate: the origin is asked once more: {error}");
@@ -104,9 +113,16 @@ impl Origin {
         let target = query.map_or_else(String::new, |query| ["?", query].concat());
         let url = [&*self.base, path, &target].concat();
         let outgoing = platform::forward(request, &url, fields.as_str());
-        let outgoing = outgoing.map_err(|_| Unreachable(JsValue::UNDEFINED))?;
-        let answer = platform::ask(&outgoing, timeout.as_millis() as u32);
-        Ok(JsFuture::from(answer).await?.unchecked_into())
+        let outgoing = outgoing.map_err(|_| Unreachable::Unsent)?;
+        let answer = JsFuture::from(platform::ask(&outgoing, timeout.as_millis() as u32)).await;
+        let answer: web_sys::Response = answer.map_err(Unreachable::of)?.unchecked_into();
+        match Unreachable::by(answer.status()) {
+            None => Ok(answer),
+            Some(unreachable) => {
+                platform::discard(&answer);
+                Err(unreachable)
+            }
+        }
     }
 }
 
@@ -146,40 +162,50 @@ impl<'a> Caller<'a> {
 }
 
 impl Unreachable {
-    /// It was never sent: what we made of it is no request.
-    pub(crate) fn is_unsent(&self) -> bool {
-        self.0.is_undefined()
+    /// What the platform throws; [`platform::ask`] says a word when the time is up.
+    fn of(error: JsValue) -> Self {
+        match error.is_string() {
+            true => Self::Late,
+            false => Self::Failed(error),
+        }
     }
 
-    /// The time was up.
-    fn is_late(&self) -> bool {
-        self.0.is_string()
+    /// What Cloudflare answers in the origin's place. These statuses are its own; that 522 and 524
+    /// mean a time that was up is in its documentation.
+    const fn by(status: u16) -> Option<Self> {
+        match status {
+            522 | 524 => Some(Self::Late),
+            520..=527 | 530 => Some(Self::Cloudflare(status)),
+            _ => None,
+        }
+    }
+
+    const fn may_be_tried_again(&self) -> bool {
+        matches!(self, Self::Cloudflare(_) | Self::Failed(_))
     }
 
     /// What the client is told: 504 if the time was up, else 502. What the platform says of it
     /// names hosts and ports, and is for the log alone.
     pub(crate) fn problem(&self) -> Problem {
         console_error!("tidegate: the origin does not answer: {self}");
-        match self.is_late() {
-            true => Problem::upstream_silent("The origin did not begin to answer in time."),
-            false => Problem::upstream_failed("The origin does not answer."),
+        match self {
+            Self::Late => Problem::upstream_silent("The origin did not begin to answer in time."),
+            _ => Problem::upstream_failed("The origin does not answer."),
         }
-    }
-}
-
-impl From<JsValue> for Unreachable {
-    fn from(error: JsValue) -> Self {
-        Self(error)
     }
 }
 
 impl std::fmt::Display for Unreachable {
     /// What the platform says about it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0.dyn_ref::<worker::js_sys::Error>() {
-            Some(error) => f.write_str(&String::from(error.message())),
-            None if self.is_late() => f.write_str("it takes longer than `[edge] timeout`"),
-            None => f.write_str("no answer"),
+        match self {
+            Self::Unsent => f.write_str("it was not asked"),
+            Self::Late => f.write_str("it takes longer than `[edge] timeout`, or Cloudflare waits"),
+            Self::Cloudflare(status) => write!(f, "Cloudflare says {status}"),
+            Self::Failed(error) => match error.dyn_ref::<worker::js_sys::Error>() {
+                Some(error) => f.write_str(&String::from(error.message())),
+                None => f.write_str("no answer"),
+            },
         }
     }
 }

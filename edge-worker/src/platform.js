@@ -12,6 +12,9 @@ const atWork = new Set();
 const DIED = new Error("wasm has died");
 let deaths = 0;
 
+const FAILED = '{"type":"about:blank","title":"Internal error","status":500}';
+const FAILED_HEADERS = { "Content-Type": "application/problem+json", "Cache-Control": "no-store" };
+
 /**
  * What `answering` comes to. A panic leaves wasm's memory in disorder, and what it has promised is
  * never kept, to whichever request of the isolate. So all of them are told, each goes on in its
@@ -26,7 +29,7 @@ export async function survive(answering, request, env, context, hasDied) {
     return await Promise.race([answering, died]);
   } catch (error) {
     if (error !== DIED) throw error;
-    if (hasDied) return new Response("Tidegate has failed.\n", { status: 500 });
+    if (hasDied) return new Response(FAILED, { status: 500, headers: FAILED_HEADERS });
     renew();
     return await built.fetch(request, env, context, true);
   } finally {

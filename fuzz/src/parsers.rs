@@ -8,7 +8,8 @@ use tidegate_core::headers::structured;
 use tidegate_core::headers::targeted::TargetedField;
 use tidegate_core::headers::{RequestDirectives, ResponseDirectives, Vary, http_date as date};
 use tidegate_core::policy::Overrides;
-use tidegate_core::{Host, Scheme, Target, Timestamp};
+use tidegate_core::signature::{self, Client, KeyName, Keys, Question, SignatureRule};
+use tidegate_core::{FieldsMut, Host, Scheme, Target, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
 
@@ -130,5 +131,47 @@ pub fn overrides(data: &[u8]) {
     match Overrides::from_canonical(text) {
         Ok(read) => assert_eq!(Overrides::from_canonical(&read.to_canonical()), Ok(read)),
         Err(wrong) => assert!(!wrong.hint.is_empty()),
+    }
+}
+
+/// Nobody without the key makes a signature, and what is signed is verified, whatever it is.
+pub fn signature(data: &[u8]) {
+    let name = KeyName { id: "k".into(), secret: "SECRET".into() };
+    let rule = SignatureRule { keys: vec![name], skew: std::time::Duration::from_secs(30) };
+    let secret = |_: &str| Some("a secret of fuzzing that no input knows".to_owned());
+    let keys = Keys::of(&rule, secret).expect("a secret that is long enough");
+    let mut text = data.split(|byte| *byte == b'\n').map(|line| str::from_utf8(line).unwrap_or(""));
+    let mut next = || text.next().unwrap_or_default();
+    let question = Question { method: next(), path: next(), query: Some(next()) };
+    let mut head = Head::default();
+    for name in signature::FIELDS {
+        head.set(name, next());
+    }
+    assert!(keys.verify(&question, &head.0, NOW).is_err());
+
+    let host = next();
+    let Ok(read) = Host::parse(host, Scheme::Https) else { return };
+    let mut head = Head::default();
+    keys.sign(&question, &Client { ip: None, host, scheme: Scheme::Https }, "n", NOW, &mut head);
+    let verified = keys.verify(&question, &head.0, NOW).expect("our own signature");
+    assert_eq!(verified.host, read.as_str());
+}
+
+#[derive(Default)]
+struct Head(Vec<(&'static str, String)>);
+
+impl FieldsMut for Head {
+    fn set(&mut self, name: &'static str, value: &str) {
+        self.0.push((name, value.into()));
+    }
+
+    fn set_named(&mut self, _: &str, _: &str) {}
+
+    fn append(&mut self, name: &'static str, value: &str) {
+        self.set(name, value);
+    }
+
+    fn remove(&mut self, name: &'static str) {
+        self.0.retain(|(other, _)| *other != name);
     }
 }

@@ -87,6 +87,22 @@ for (const [fault, fail] of Object.entries({
   });
 }
 
+test("Cloudflare's own word that it did not reach the origin is no answer", async (t) => {
+  let status;
+  const { edge, origin } = await openRawGate(t, ({ say }) => say(`${status} It says\r\nContent-Length: 6`, "<html>"));
+  const asked = async (said, ask) => {
+    status = said;
+    const before = origin.asked.length;
+    const answer = problem(await edge.fetch(API, ask));
+    return [answer.status, origin.asked.length - before];
+  };
+  for (const unreached of [520, 521, 523, 525, 526, 530]) {
+    assert.deepEqual(await asked(unreached), [502, 2], `${unreached}`);
+    assert.deepEqual(await asked(unreached, { method: "POST" }), [502, 1], `${unreached}`);
+  }
+  for (const late of [522, 524]) assert.deepEqual(await asked(late), [504, 1], `${late}`);
+});
+
 test("an origin that is not there: 502 with the fields of the route", async (t) => {
   const { edge, origin } = await openRawGate(t, ({ say }) => say(OK, "ok"));
   await origin.leave();
@@ -101,6 +117,7 @@ for (const [fault, fail] of Object.entries({
   "is silent": () => {},
   "hangs up": ({ socket }) => socket.destroy(),
   "talks garbage": ({ socket }) => socket.end("garbage\r\n\r\n"),
+  "is unreachable, as Cloudflare says": ({ say }) => say("521 Web Server Is Down\r\nContent-Length: 0"),
   "answers 503": ({ say }) => say("503 Service Unavailable\r\nContent-Length: 0"),
 })) {
   test(`an origin that ${fault}: what is stored serves stale`, async (t) => {
@@ -266,6 +283,7 @@ test("a panic on the way out as well ends that request, and no other", async (t)
   const { edge } = await openRawGate(t, ({ say }) => say(OK, "ok"));
   const twice = await edge.fetch(API, fault("panic-at-gate", "panic-at-way-out"));
   assert.equal(twice.status, 500);
+  assert.equal(twice.headers.get("content-type"), "application/problem+json");
   assert.equal((await edge.fetch(API)).status, 200);
 });
 

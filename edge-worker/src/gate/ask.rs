@@ -24,7 +24,7 @@ use crate::cache_store::entry::{self, Facts, Validators};
 use crate::cache_store::{self, Entry, Place};
 use crate::edits::Edits;
 use crate::head::ResponseHead;
-use crate::origin::{Caller, Question};
+use crate::origin::{Caller, Question, Unreachable};
 use crate::platform::{self, discard};
 use crate::{clock, connection};
 
@@ -326,9 +326,9 @@ impl Passage<'_> {
         let question = Question { request, method, path, query, fields, caller };
         let asking = gate.origin.ask(&question, &gate.policy, &gate.env);
         let answered = gate.account.timed(Part::Origin, asking).await;
-        let (requested_at, response) = answered.map_err(|error| match error.is_unsent() {
-            true => Stop::Broken("unsendable-request"),
-            false => Stop::Unreachable(error),
+        let (requested_at, response) = answered.map_err(|error| match error {
+            Unreachable::Unsent => Stop::Broken("unsendable-request"),
+            error => Stop::Unreachable(error),
         })?;
         #[cfg(feature = "faults")]
         crate::faults::at("answer", asked.fields)?;
