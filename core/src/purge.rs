@@ -18,6 +18,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod order;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

@@ -254,6 +254,21 @@ impl Problem {
         }
     }
 
+    /// 401 for who may not operate this, without a word on what there is.
+    pub fn unauthorized() -> Self {
+        Self::new(401, "unauthorized", "Show the token of the policy's `[edge]`.")
+    }
+
+    /// 405 where only POST means something.
+    pub fn not_post() -> Self {
+        Self::new(405, "method", "Write POST.")
+    }
+
+    /// 503 where what was said could not be told to all who must hear of it.
+    pub fn not_told(detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(10), ..Self::new(503, "not-told", detail) }
+    }
+
     /// 403 for who goes around the edge, where the policy lets nobody do so.
     pub fn not_from_the_edge(refusal: signature::Refusal) -> Self {
         let (reason, detail) = refusal.told();
@@ -288,6 +303,7 @@ impl Problem {
             401 => "Unauthorized",
             403 => "Forbidden",
             404 => "Not found",
+            405 => "Method not allowed",
             429 => "Too many requests",
             502 => "Bad gateway",
             503 => "Service unavailable",
@@ -332,6 +348,9 @@ impl Problem {
             let challenge =
                 format!(r#"Bearer error="invalid_token", error_description="{}""#, self.detail);
             fields.set("www-authenticate", &challenge);
+        }
+        if self.status == 405 {
+            fields.set("allow", "POST");
         }
         if let (503, Some(seconds)) = (self.status, self.retry_after) {
             fields.set("retry-after", &Text::of(seconds));

@@ -9,10 +9,12 @@ mod alike;
 mod answer;
 mod ask;
 mod body;
+mod debug;
 mod find;
 mod invalidate;
 mod known;
 mod passage;
+mod purge;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -28,6 +30,7 @@ use worker::{Context, Env, web_sys};
 
 use crate::account::Account;
 use crate::asking::{self, Turn};
+use crate::bearer;
 use crate::cache_store::{CacheStore, Place};
 use crate::clock;
 use crate::edits::Edits;
@@ -68,13 +71,23 @@ pub(crate) enum Stop {
     Broken(&'static str),
 }
 
+/// What somebody wants who is no client.
+pub(crate) enum Want {
+    /// What was served stale, by who has the turn to ask for it.
+    Refreshed(Turn),
+    /// Whatever is not stored, or not fresh.
+    Stored,
+    /// The answer, be it stored or not.
+    Answered,
+}
+
 impl Gate {
     /// Answers `request`.
     pub(crate) async fn answer(self: &Rc<Self>, request: &web_sys::Request) -> Answer {
         let head = RequestHead::read(request);
         let address = Address::of(&head)?;
         if address.target.path().starts_with(OWN_PATHS) {
-            return self.own(&address);
+            return self.own(request, &head, &address).await;
         }
         let mut passage = Passage::new(self, request, &head, &address).await;
 
@@ -131,8 +144,16 @@ impl Gate {
     }
 
     /// The few pages that are ours.
-    fn own(&self, address: &Address<'_>) -> Answer {
+    async fn own(
+        &self,
+        request: &web_sys::Request,
+        head: &RequestHead,
+        address: &Address<'_>,
+    ) -> Answer {
         match address.target.path() {
+            purge::PATH if bearer::is_asked_for(&self.policy) => {
+                Box::pin(self.purge(request, head, address)).await
+            }
             health::PATH => health::answer(&self.policy).map_err(|_| Stop::Broken("health")),
             _ => Err(Stop::Refused(Problem::no_route("No such page of Tidegate."), None)),
         }
@@ -146,23 +167,51 @@ impl Gate {
         let (gate, request) = (Rc::clone(self), Clone::clone(request));
         self.context.wait_until(async move {
             // Whatever comes of it, the client has its answer, and the next one asks again.
-            let _ = gate.refresh(&request, turn).await;
+            if let Ok(Some((fresh, _))) = gate.renew(&request, Want::Refreshed(turn)).await {
+                discard(&fresh);
+            }
         });
     }
 
-    async fn refresh(self: &Rc<Self>, request: &web_sys::Request, turn: Turn) -> Result<(), Stop> {
+    /// Has stored what a request asks for, without a client whom limits would count. The answer,
+    /// its body unread, and whether the origin was asked for it; `None` where there was nothing to
+    /// do.
+    pub(crate) async fn renew(
+        self: &Rc<Self>,
+        request: &web_sys::Request,
+        want: Want,
+    ) -> Result<Option<(web_sys::Response, bool)>, Stop> {
         let head = RequestHead::read(request);
         let address = Address::of(&head)?;
         let mut passage = Passage::new(self, request, &head, &address).await;
-        let Ok(rule) = passage.plan.cache else { return Ok(()) };
+        passage.maintain()?;
+        let rule = match (passage.plan.cache, &want) {
+            (Ok(rule), _) => rule,
+            (Err(_), Want::Answered) => {
+                return Ok(Some((Box::pin(passage.bypass()).await?, true)));
+            }
+            (Err(_), _) => return Ok(None),
+        };
         let (found, place) = passage.find(rule, &passage.key(rule)).await;
-        // Somebody else may have refreshed it meanwhile.
-        if let Reuse::ServeStale { answer, refresh: true, .. } = found {
-            passage.turn = Cell::new(Some(turn));
-            let known = Known::to_confirm(answer);
-            let fresh = passage.ask(rule, known, &place, ForwardReason::Stale).await?;
-            discard(&fresh);
-        }
-        Ok(())
+        let known = match (found, want) {
+            // Somebody else may have refreshed it meanwhile.
+            (Reuse::ServeStale { answer, refresh: true, .. }, Want::Refreshed(turn)) => {
+                passage.turn = Cell::new(Some(turn));
+                Known::to_confirm(answer)
+            }
+            (_, Want::Refreshed(_)) => return Ok(None),
+            (Reuse::Serve { answer, .. }, _) => {
+                return Ok(Some((answer.response, false)));
+            }
+            (Reuse::ServeStale { answer, .. } | Reuse::Revalidate { answer, .. }, _) => {
+                Known::to_confirm(answer)
+            }
+            (Reuse::Forward { fallback, .. }, _) => {
+                fallback.map_or(Known::Nothing, Known::Fallback)
+            }
+            (Reuse::Unsatisfiable, _) => return Ok(None),
+        };
+        let answer = passage.ask(rule, known, &place, ForwardReason::Stale).await?;
+        Ok(Some((answer, true)))
     }
 }

@@ -9,6 +9,7 @@ mod account;
 mod admission;
 mod alike_index;
 mod asking;
+mod bearer;
 mod block_log;
 mod cache_store;
 mod clock;
@@ -34,6 +35,7 @@ mod signing;
 mod tokens;
 mod turn;
 mod url;
+mod warming;
 
 use std::rc::Rc;
 
@@ -51,6 +53,8 @@ use origin::Origin;
 use past_the_gate::Undecided;
 
 pub use limiter::Limiter;
+pub use purges::keeper::Purger;
+pub use warming::scheduled;
 
 /// Answers one request. `has_died` is said by `platform.js` when the instance that had it is
 /// gone: then it goes past the gate.

@@ -136,7 +136,14 @@ impl<'a> Caller<'a> {
     /// Says who the client is and what it asked for, in place of whatever the client said of
     /// itself: nobody behind us can tell a forwarding field that we let pass from our own.
     fn put(&self, edits: &mut Edits) {
-        for name in ["forwarded", "x-client-ip", "x-cluster-client-ip", "true-client-ip"] {
+        for name in [
+            "forwarded",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "true-client-ip",
+            "tidegate-debug",
+            "tidegate-token",
+        ] {
             edits.remove(name);
         }
         edits.remove(signature::CLIENT);

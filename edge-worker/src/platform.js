@@ -246,19 +246,11 @@ export async function fetchText(url, limit, millis) {
     redirect: "manual",
     signal: AbortSignal.timeout(millis),
   });
-  const decoder = new TextDecoder();
-  let text = "";
-  let size = 0;
   if (answer.status !== 200) {
     await answer.body?.cancel();
     throw new Error(`status ${answer.status}`);
   }
-  for await (const chunk of answer.body) {
-    size += chunk.byteLength;
-    if (size > limit) throw new RangeError("too long");
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
+  return bodyText(answer, limit);
 }
 
 /** Whether the Worker is bound to a dataset of Analytics Engine. */
@@ -313,10 +305,29 @@ export async function readKv({ TIDEGATE: kv }, millis) {
   }
 }
 
+/** Writes a text to KV. */
+export async function putKv({ TIDEGATE: kv }, key, text) {
+  await kv.put(key, text);
+}
+
+/** The body of a request or an answer, if it comes whole within `limit` bytes; else nothing. */
+export async function bodyText({ body }, limit) {
+  const decoder = new TextDecoder();
+  let text = "";
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.byteLength;
+    if (size > limit) throw new RangeError("too long");
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
 /** What the object `name` knew, within `millis`: see `answered`. */
-export function askObject(env, binding, name, url, millis) {
+export function askObject(env, binding, name, url, body, millis) {
   return answered(millis, async (signal) => {
-    const answer = await env[binding].getByName(name).fetch(url, { signal });
+    const method = body === undefined ? "GET" : "POST";
+    const answer = await env[binding].getByName(name).fetch(url, { method, body, signal });
     return answer.headers.get("tidegate-known") ?? "";
   });
 }

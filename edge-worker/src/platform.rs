@@ -92,6 +92,7 @@ extern "C" {
         binding: &str,
         name: &str,
         url: &str,
+        body: Option<&str>,
         millis: u32,
     ) -> Promise;
 
@@ -122,6 +123,13 @@ extern "C" {
         status: u16,
         millis: u32,
     );
+
+    #[wasm_bindgen(js_name = putKv)]
+    pub(crate) fn put_kv(env: &JsValue, key: &str, text: &str) -> Promise;
+
+    /// Of a request or a response.
+    #[wasm_bindgen(js_name = bodyText)]
+    pub(crate) fn body_text(message: &JsValue, limit: u32) -> Promise;
 
     #[wasm_bindgen(js_name = fetchText)]
     pub(crate) fn fetch_text(url: &str, limit: u32, millis: u32) -> Promise;

@@ -1,6 +1,8 @@
 //! What was purged, as far as this isolate has heard: wherever an answer is kept, it is asked
 //! here whether it is void.
 
+pub(crate) mod keeper;
+
 use std::cell::RefCell;
 
 use tidegate_core::headers::Fields;
@@ -31,4 +33,9 @@ pub(crate) fn take(text: &str) -> Result<(), BadPurges> {
     let all = Purges::from_text(text)?;
     PURGES.with_borrow_mut(|purges| purges.extend(&all));
     Ok(())
+}
+
+/// Remembers what was purged here.
+pub(crate) fn add(news: &Purges) {
+    PURGES.with_borrow_mut(|purges| purges.extend(news));
 }

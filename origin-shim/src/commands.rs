@@ -10,6 +10,7 @@ pub(crate) mod maintenance;
 mod operate;
 pub(crate) mod publish;
 mod published;
+pub(crate) mod purge;
 pub(crate) mod reload;
 pub(crate) mod rollback;
 pub(crate) mod schema;

@@ -7,6 +7,7 @@ use tidegate_core::rate::{Limit, OnStoreError, OriginStore, StoreFailed};
 use tidegate_core::{Admission, LimitKey, Plan, Policy, Timestamp};
 
 use crate::clock;
+use crate::edge_outbox::Outbox;
 use crate::edge_signature::EdgeSignature;
 use crate::limiter::Limiter;
 use crate::redis_limiter::RedisLimiter;
@@ -34,6 +35,8 @@ pub struct InForce {
     pub redis: Option<Arc<RedisLimiter>>,
     /// How often each limit has said what.
     pub tallies: Tallies,
+    /// What is invalidated here and has to be told to the edge.
+    pub outbox: Arc<Outbox>,
 }
 
 impl InForce {
@@ -47,7 +50,9 @@ impl InForce {
         let (answers, limiter) = (Zones::new(&file), Limiter::new(&file.model().limits));
         let tallies = Tallies::new(&file.model().limits);
         let (policy, edge, tokens) = (file.clone(), Arc::new(edge), Arc::new(tokens));
-        Self { file: Arc::new(file), policy, edge, tokens, answers, limiter, redis, tallies }
+        let outbox = Arc::default();
+        let file = Arc::new(file);
+        Self { file, policy, edge, tokens, answers, limiter, redis, tallies, outbox }
     }
 
     /// What follows when the file is another: what is stored stays where its zone does, what
@@ -64,7 +69,8 @@ impl InForce {
         let limiter = self.limiter.succeed(&policy.model().limits, clock::now());
         let tallies = self.tallies.succeed(&policy.model().limits);
         let (file, edge) = (Arc::new(file), Arc::new(edge));
-        Self { file, policy, edge, tokens, answers, limiter, redis, tallies }
+        let outbox = Arc::clone(&self.outbox);
+        Self { file, policy, edge, tokens, answers, limiter, redis, tallies, outbox }
     }
 
     /// What follows when overrides are others.
@@ -79,6 +85,7 @@ impl InForce {
             edge: Arc::clone(&self.edge),
             tokens: Arc::clone(&self.tokens),
             answers: self.answers.succeed(&self.file),
+            outbox: Arc::clone(&self.outbox),
         }
     }
 

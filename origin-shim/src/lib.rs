@@ -14,6 +14,7 @@ pub mod clock;
 pub mod coder;
 pub mod compressing;
 pub mod control;
+pub mod edge_outbox;
 pub mod edge_signature;
 mod encoder;
 pub mod gate;

@@ -37,6 +37,8 @@ enum Command {
     Limits(commands::limits::Arguments),
     /// Switch maintenance of a running shim or of the edge on and off
     Maintenance(commands::maintenance::Arguments),
+    /// Void what the edge has stored
+    Purge(commands::purge::Arguments),
     /// Write what the limits of the policy need into `wrangler.toml`
     Wrangler(commands::wrangler::Arguments),
     /// Print the JSON Schema of policy files, for editors
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Reload(arguments) => commands::reload::run(&arguments),
         Command::Limits(arguments) => commands::limits::run(&arguments),
         Command::Maintenance(arguments) => commands::maintenance::run(&arguments),
+        Command::Purge(arguments) => commands::purge::run(&arguments),
         Command::Wrangler(arguments) => commands::wrangler::run(&arguments),
         Command::Schema(arguments) => commands::schema::run(&arguments),
     };

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::admin::AdminListener;
 use crate::audit::Who;
 use crate::control::Control;
+use crate::edge_outbox::{NotTold, Told};
 use crate::edge_signature::Report;
 use crate::gate::{Gate, Shared};
 use crate::tallies::Rehearsals;
@@ -87,6 +88,7 @@ impl Server {
                 () = control.end_overrides() => {}
                 () = tell_of_refusals(control) => {}
                 () = operate(admin, control) => {}
+                () = tell_edge(control) => {}
             }
             // All threads hold a receiver, so this reaches them.
             let _ = stop.send(true);
@@ -94,6 +96,7 @@ impl Server {
         for thread in threads {
             thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))?;
         }
+        main.block_on(tell_edge_the_rest(control));
         Ok(())
     }
 }
@@ -181,6 +184,37 @@ async fn stop_signal(interrupt: &mut Signal, terminate: &mut Signal) {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+    }
+}
+
+/// Tells the edge what is invalidated here, for ever.
+#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
+async fn tell_edge(control: &Control) {
+    let outbox = Arc::clone(&control.shared().in_force().outbox);
+    let edge = || control.shared().in_force().policy.model().edge.clone();
+    let complain = |why: &NotTold| {
+        eprintln!(
+            "tidegate: the edge does not hear what is invalidated: {why}; it is told again, and              of everything if too much comes together"
+        );
+    };
+    let relieved = || eprintln!("tidegate: the edge has heard what was invalidated");
+    outbox.tell_edge(edge, complain, relieved).await;
+}
+
+/// What came last, when nothing more comes.
+#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
+async fn tell_edge_the_rest(control: &Control) {
+    let in_force = control.shared().in_force();
+    loop {
+        match in_force.outbox.tell(&in_force.policy.model().edge).await {
+            Ok(Told::Nothing) => return,
+            Ok(Told::Items(_)) => {}
+            Err(why) => {
+                return eprintln!(
+                    "tidegate: the edge has not heard all that was invalidated: {why}; purge it                      by `tidegate purge --everything`"
+                );
+            }
+        }
     }
 }
 

@@ -15,15 +15,31 @@ pub enum WranglerError {
     OtherForm,
 }
 
-/// The text with the `bindings` in it. An entry that is there keeps its namespace; one of ours
-/// that no limit needs is taken out.
+/// The text with the `bindings` in it, for the worker and for each of its environments, which
+/// bind for themselves. An entry that is there keeps its namespace; one of ours that no limit
+/// needs is taken out.
 pub fn with_bindings(text: &str, bindings: &[Binding]) -> Result<String, WranglerError> {
     let mut file: DocumentMut = text.parse().map_err(WranglerError::NotToml)?;
     let worker = file.get("name").and_then(Item::as_str).unwrap_or_default().to_owned();
-    if bindings.is_empty() && !file.contains_key("ratelimits") {
-        return Ok(text.to_owned());
+    let mut changed = bind(file.as_table_mut(), &worker, bindings)?;
+    if let Some(environments) = file.get_mut("env").and_then(Item::as_table_mut) {
+        for (name, environment) in environments.iter_mut() {
+            let environment = environment.as_table_mut().ok_or(WranglerError::OtherForm)?;
+            // As wrangler calls it.
+            let own = environment.get("name").and_then(Item::as_str).map(str::to_owned);
+            let worker = own.unwrap_or_else(|| format!("{worker}-{name}"));
+            changed |= bind(environment, &worker, bindings)?;
+        }
     }
-    let item = file.entry("ratelimits").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+    Ok(if changed { file.to_string() } else { text.to_owned() })
+}
+
+/// Binds in one table; whether anything may be other than it was.
+fn bind(table: &mut Table, worker: &str, bindings: &[Binding]) -> Result<bool, WranglerError> {
+    if bindings.is_empty() && !table.contains_key("ratelimits") {
+        return Ok(false);
+    }
+    let item = table.entry("ratelimits").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
     let entries = item.as_array_of_tables_mut().ok_or(WranglerError::OtherForm)?;
     let name = |entry: &Table| entry.get("name").and_then(Item::as_str).map(str::to_owned);
     entries.retain(|entry| {
@@ -37,14 +53,14 @@ pub fn with_bindings(text: &str, bindings: &[Binding]) -> Result<String, Wrangle
             update(entry, binding);
             continue;
         }
-        let first = binding.namespace_id(&worker);
+        let first = binding.namespace_id(worker);
         let id = (first..).map(|id| id.to_string()).find(|id| !is_taken(id, entries));
         entries.push(entry(binding, &id.unwrap_or_default()));
     }
     if entries.is_empty() {
-        file.remove("ratelimits");
+        table.remove("ratelimits");
     }
-    Ok(file.to_string())
+    Ok(true)
 }
 
 fn is_taken(namespace: &str, entries: &ArrayOfTables) -> bool {
@@ -145,6 +161,19 @@ A = 1
         let file = FILE.replace("1001", &id.to_string());
         let changed = with_bindings(&file, &[binding("LOGIN", 3), binding("SEARCH", 20)]).unwrap();
         assert!(changed.contains(&format!("namespace_id = \"{}\"", id + 1)), "{changed}");
+    }
+
+    #[test]
+    fn each_environment_has_bindings_and_namespaces_of_its_own() {
+        let file = format!("{FILE}\n[env.staging]\nvars = {{ A = 2 }} # other\n");
+        let changed = with_bindings(&file, &[binding("SEARCH", 20)]).unwrap();
+        let id = binding("SEARCH", 20).namespace_id("shop-staging");
+        let entry = format!(
+            "[[env.staging.ratelimits]]\nname = \"RATELIMIT_SEARCH\"\nnamespace_id = \"{id}\"\n"
+        );
+        assert!(changed.starts_with(FILE) && changed.contains(&entry), "{changed}");
+        assert_eq!(with_bindings(&changed, &[binding("SEARCH", 20)]).unwrap(), changed);
+        assert!(!with_bindings(&changed, &[]).unwrap().contains("env.staging.ratelimits"));
     }
 
     #[test]

@@ -11,12 +11,15 @@
 // Nothing here sleeps: readiness is read from the programs, and every wait is bounded.
 
 import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { promisify } from "node:util";
 
 import { OFFLINE } from "./harness/offline.mjs";
 import { inRepository, program } from "./harness/repository.mjs";
 import { startDemoOrigin } from "./harness/demo-origin.mjs";
 import { startRawOrigin } from "./harness/raw-origin.mjs";
+import { startRelay } from "./harness/relay.mjs";
 import { startShim } from "./harness/shim.mjs";
 import { startWorker } from "./harness/worker.mjs";
 import { startWatchedWorker } from "./harness/watched-worker.mjs";
@@ -57,11 +60,12 @@ export async function openGate(t, folder, vars) {
  * A gate that is operated through KV, which is asked at each request.
  *
  * @param {import("node:test").TestContext} t
- * @param {{ folder?: string, vars?: Record<string, string>, bindings?: object }} [worker]
+ * @param {{ folder?: string, vars?: Record<string, string>, bindings?: object, more?: object }}
+ *   [worker] `more` are bindings besides KV
  */
-export async function openOperatedGate(t, { folder, vars, bindings = KV } = {}) {
+export async function openOperatedGate(t, { folder, vars, bindings = KV, more } = {}) {
   const all = { TIDEGATE_OVERRIDES_EVERY: "0", ...vars };
-  const start = (origin) => startWorker(origin, folder, all, bindings);
+  const start = (origin) => startWorker(origin, folder, all, { ...bindings, ...more });
   const gate = await open(t, start, AMPLE);
   const { TIDEGATE } = await gate.edge.env();
   const operate = {
@@ -70,6 +74,26 @@ export async function openOperatedGate(t, { folder, vars, bindings = KV } = {}) 
     kv: TIDEGATE,
   };
   return { ...gate, operate };
+}
+
+/**
+ * A gate whose shim tells the edge what is invalidated: by a relay, since either has to know the
+ * other's port when it starts. The relay fails at first, as often as `failures` says.
+ *
+ * @param {import("node:test").TestContext} t
+ * @param {string} folder the build of the worker, whose policy stands beside it
+ * @param {string} token
+ */
+export async function openPurgedGate(t, folder, token, failures = 0) {
+  const relay = await startRelay(failures);
+  t.after(() => relay.stop());
+  const secrets = { EDGE_TOKEN: token, JWT_SECRET: token.repeat(2), EDGE_KEY, OLD_EDGE_KEY };
+  const shimEnv = { ...AMPLE, ...secrets, TIDEGATE_EDGE_URL: relay.url };
+  const policy = await readFile(path.join(folder, "..", "tidegate.toml"), "utf8");
+  const vars = { ...secrets, TIDEGATE_OVERRIDES_EVERY: "0" };
+  const gate = await open(t, (origin) => startWorker(origin, folder, vars, KV), shimEnv, () => policy);
+  relay.leadTo(gate.edge);
+  return { ...gate, relay };
 }
 
 /** The shim lets through what the edge does. */

@@ -98,6 +98,8 @@ fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
         session.check("size of the upload", || deployment::size(&upload));
         session.check("no faults on demand in it", || deployment::without_faults(&upload));
     }
+    session.check("the same for each environment", || deployment::environments(workspace, tools));
+    session.check("`wrangler types`", || deployment::types(workspace, tools));
     session.check_tests("tests at the edge", || edge_tests::run(workspace, tools));
 }
 

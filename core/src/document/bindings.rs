@@ -15,8 +15,8 @@ use crate::rate::colo::{Binding, PREFIX};
 
 const REMEDY: &str = "run `tidegate wrangler`, which writes it as the policy says";
 
-/// Warns of what the `wrangler.toml` with this text does not bind as `limits` need it. It looks
-/// at the bindings of the worker itself; those of its environments are theirs.
+/// Warns of what the `wrangler.toml` with this text does not bind as `limits` need it, for the
+/// worker itself and for each of its environments.
 pub fn bindings(limits: &[Limit], wrangler: &str) -> Report {
     let (table, errors) = DeTable::parse_recoverable(wrangler);
     let wanted = Binding::all(limits);
@@ -26,35 +26,52 @@ pub fn bindings(limits: &[Limit], wrangler: &str) -> Report {
         found.push(warning(error.span().unwrap_or(0..0), message, "mend it first"));
         return Report::new(wrangler, found);
     }
-    let entries: Vec<Entry> = match table.get_ref().get("ratelimits").map(Spanned::get_ref) {
+    check(table.get_ref(), "", 0..0, &wanted, &mut found);
+    // What is bound above is not bound in an environment: each says it again.
+    if let Some(DeValue::Table(environments)) = table.get_ref().get("env").map(Spanned::get_ref) {
+        for (name, environment) in environments.iter() {
+            let (place, span) = (format!(" in [env.{}]", name.get_ref()), name.span());
+            if let DeValue::Table(table) = environment.get_ref() {
+                check(table, &place, span, &wanted, &mut found);
+            }
+        }
+    }
+    Report::new(wrangler, found)
+}
+
+/// What one table of bindings lacks; `place` says which, behind a message.
+fn check(
+    table: &DeTable<'_>,
+    place: &str,
+    span: Range<usize>,
+    wanted: &[Binding],
+    found: &mut Vec<Diagnostic>,
+) {
+    let entries: Vec<Entry> = match table.get("ratelimits").map(Spanned::get_ref) {
         Some(DeValue::Array(entries)) => entries.iter().map(Entry::read).collect(),
         _ => Vec::new(),
     };
-    for binding in &wanted {
+    for binding in wanted {
         match entries.iter().find(|entry| entry.name == binding.name) {
-            Some(entry) => found.extend(entry.differs(binding)),
+            Some(entry) => found.extend(entry.differs(binding, place)),
             None => {
-                let message = format!("{} is not bound", binding.name);
-                found.push(warning(0..0, message, REMEDY));
+                let message = format!("{} is not bound{place}", binding.name);
+                found.push(warning(span.clone(), message, REMEDY));
             }
         }
     }
     for (at, entry) in entries.iter().enumerate() {
         if entry.name.starts_with(PREFIX) && !wanted.iter().any(|b| b.name == entry.name) {
-            let message = format!("no limit in `colo` is bound as {}", entry.name);
+            let message = format!("no limit in `colo` is bound as {}{place}", entry.name);
             found.push(warning(entry.span.clone(), message, REMEDY));
         }
         let same = |other: &&Entry| entry.namespace.is_some() && other.namespace == entry.namespace;
         if let Some(other) = entries[..at].iter().find(same) {
-            let message = format!("{} and {} count together", other.name, entry.name);
-            found.push(warning(
-                entry.span.clone(),
-                message,
-                "give each a `namespace_id` of its own",
-            ));
+            let message = format!("{} and {} count together{place}", other.name, entry.name);
+            let hint = "give each a `namespace_id` of its own";
+            found.push(warning(entry.span.clone(), message, hint));
         }
     }
-    Report::new(wrangler, found)
 }
 
 /// One `[[ratelimits]]`; what it lacks is nothing.
@@ -83,12 +100,13 @@ impl Entry {
         }
     }
 
-    fn differs(&self, binding: &Binding) -> Option<Diagnostic> {
+    fn differs(&self, binding: &Binding, place: &str) -> Option<Diagnostic> {
         if (self.limit, self.period) == (Some(binding.limit), Some(binding.period)) {
             return None;
         }
         let (limit, period) = (binding.limit, binding.period);
-        let message = format!("{} is not {limit} in {period} s, as in the policy", self.name);
+        let message =
+            format!("{} is not {limit} in {period} s, as in the policy{place}", self.name);
         Some(warning(self.span.clone(), message, REMEDY))
     }
 }
@@ -151,5 +169,17 @@ mod tests {
             ]
         );
         assert!(warnings("name = [\n")[0].contains("this is not TOML"));
+    }
+
+    #[test]
+    fn each_environment_binds_for_itself() {
+        let wrangler = format!("{GOOD}[env.staging]\nname = \"s\"\n");
+        assert_eq!(warnings(&wrangler), ["6:6 RATELIMIT_SEARCH is not bound in [env.staging]"]);
+        let entry =
+            GOOD.replace("name = \"w\"\n", "").replace("ratelimits", "env.staging.ratelimits");
+        assert_eq!(warnings(&format!("{GOOD}{entry}")), [""; 0]);
+        let other = entry.replace("= 20", "= 21");
+        let said = "6:1 RATELIMIT_SEARCH is not 20 in 10 s, as in the policy in [env.staging]";
+        assert_eq!(warnings(&format!("{GOOD}{other}")), [said]);
     }
 }

@@ -99,6 +99,7 @@ impl Passage<'_> {
 
     /// The fields that every answer takes along; `fields` are those it had.
     fn finish(&self, head: &mut Edits, code: u16, fields: &impl Fields, status: &CacheStatus<'_>) {
+        self.tell_debug(head);
         respond::browser(head, &self.plan, &self.asked, code, fields);
         respond::cache_status(head, status);
         respond::headers(head, self.plan.headers());

@@ -15,7 +15,7 @@ use tidegate_core::{
 };
 use worker::{console_log, web_sys};
 
-use super::{Gate, Stop};
+use super::{Gate, Stop, debug};
 use crate::account::Part;
 use crate::asking::Turn;
 use crate::edits::Edits;
@@ -45,6 +45,8 @@ pub(super) struct Passage<'a> {
     pub(super) verdict: Verdict<'a>,
     /// The right to ask the origin on behalf of others, until the answer is stored.
     pub(super) turn: Cell<Option<Turn>>,
+    /// Who asks shows the token, and wants to know what was decided.
+    pub(super) is_debugged: bool,
     /// Why another request asked on behalf of this one.
     pub(super) collapsed: Option<Fwd>,
 }
@@ -90,6 +92,7 @@ impl<'a> Passage<'a> {
             refusal,
             verdict: Verdict::default(),
             turn: Cell::new(None),
+            is_debugged: debug::is_asked_for(gate, head.fields()),
             collapsed: None,
         }
     }

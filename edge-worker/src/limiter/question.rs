@@ -23,7 +23,7 @@ pub(crate) async fn ask(env: &Env, limit: &Limit, key: &LimitKey) -> Result<Admi
     // The name is a digest because Cloudflare shows names, and a key holds addresses and users.
     let name = digest::hex(key.as_bytes());
     let millis = TIMEOUT.as_millis() as u32;
-    let asking = platform::ask_object(env, BINDING, &name, &url(limit), millis);
+    let asking = platform::ask_object(env, BINDING, &name, &url(limit), None, millis);
     let said = Failure::or_said(asking).await?;
     let (state, now) = read_known(&said).ok_or(Failure::Nonsense)?;
     let admission = Admission::decide(limit, state, now);

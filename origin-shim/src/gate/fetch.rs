@@ -426,9 +426,11 @@ impl Passage<'_> {
             if let Some(kept) = plan.kept_for(&resource, asked.fields) {
                 in_force.answers.invalidate(kept);
             }
+            in_force.outbox.resource(&in_force.policy, &resource);
         }
         for tag in plan.invalidates(asked, &visitor.identity, status.as_u16(), head) {
-            in_force.answers.invalidate_tag(tag);
+            in_force.answers.invalidate_tag(tag.clone());
+            in_force.outbox.tag(&in_force.policy, &tag);
         }
     }
 }

@@ -15,7 +15,7 @@ import { inRepository } from "./repository.mjs";
  */
 export async function workerConfig(origin, folder, vars, bindings) {
   const { rawConfig } = readRawConfig({ config: inRepository("wrangler.toml") });
-  const { build, dev, routes, ...config } = rawConfig;
+  const { build, dev, routes, env, ...config } = rawConfig;
   const main = folder ? path.join(folder, path.basename(config.main)) : inRepository(config.main);
   await access(main).catch(() => {
     throw new Error(`${main} is missing: build the worker with \`${build.command}\``);

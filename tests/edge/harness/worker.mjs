@@ -27,5 +27,6 @@ export async function startWorker(origin, folder, vars, bindings) {
   }
   const said = () => server.getLogs().map(({ message }) => message).join("\n");
   const env = () => server.getWorker(config.name).getEnv();
-  return { fetch, said, env, stop: () => server.close() };
+  const scheduled = () => server.getWorker(config.name).scheduled();
+  return { fetch, said, env, scheduled, stop: () => server.close() };
 }

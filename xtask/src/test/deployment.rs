@@ -16,8 +16,58 @@ use crate::workspace::Workspace;
 /// start-up time grows with size.
 const BUDGET: usize = 300_000;
 
+/// The environments of wrangler.toml.
+const ENVIRONMENTS: [&str; 2] = ["staging", "production"];
+
+/// What wrangler calls the types of the worker's bindings, and of these.
+const ENVIRONMENT_TYPES: [&str; 3] = ["__BaseEnv_Env", "StagingEnv", "ProductionEnv"];
+
+/// What the worker is bound to in any case.
+const BINDINGS: [&str; 3] = ["TIDEGATE_ORIGIN", "LIMITER", "PURGES"];
+
+/// Has wrangler prepare the upload of each environment.
+pub(super) fn environments(workspace: &Workspace, tools: &Tools) -> Result<()> {
+    for name in ENVIRONMENTS {
+        let folder = prepare(workspace, tools, &["--env", name])?;
+        ensure!(!modules(&folder)?.is_empty(), "the upload of `{name}` holds no module");
+        fs::remove_dir_all(&folder)?;
+    }
+    Ok(())
+}
+
+/// Has wrangler write the types of what the worker is bound to: what is wrong with a binding it
+/// says then, and what an environment has not has no type in it.
+pub(super) fn types(workspace: &Workspace, tools: &Tools) -> Result<()> {
+    let file = workspace.target().join("worker-configuration.d.ts");
+    let mut wrangler = tools.wrangler(workspace);
+    wrangler.arg("types").arg(&file);
+    wrangler.args(["--include-runtime=false", "--strict-vars=false", "--env", ""]);
+    run::visibly(wrangler)?;
+    let types = fs::read_to_string(&file)
+        .with_context(|| format!("wrangler wrote no {}", file.display()))?;
+    are_bound(&types)
+}
+
+/// Whether the worker itself and each of its environments has all bindings in these types.
+fn are_bound(types: &str) -> Result<()> {
+    for environment in ENVIRONMENT_TYPES {
+        let begin = format!("interface {environment} {{");
+        let rest = types.split_once(&begin).map(|(_, rest)| rest);
+        let members = rest.and_then(|rest| rest.split_once('}')).map(|(members, _)| members);
+        let members = members.with_context(|| format!("no `{environment}` in the types"))?;
+        for binding in BINDINGS {
+            ensure!(members.contains(binding), "`{environment}` has no `{binding}`");
+        }
+    }
+    Ok(())
+}
+
 /// Has wrangler prepare an upload, and returns the folder it is in.
 pub(super) fn dry_run(workspace: &Workspace, tools: &Tools) -> Result<PathBuf> {
+    prepare(workspace, tools, &["--env", ""])
+}
+
+fn prepare(workspace: &Workspace, tools: &Tools, options: &[&str]) -> Result<PathBuf> {
     let folder = workspace.target().join("edge-upload");
     if folder.is_dir() {
         fs::remove_dir_all(&folder).map_err(|error| {
@@ -25,7 +75,7 @@ pub(super) fn dry_run(workspace: &Workspace, tools: &Tools) -> Result<PathBuf> {
         })?;
     }
     let mut wrangler = tools.wrangler(workspace);
-    wrangler.args(["deploy", "--dry-run", "--outdir"]).arg(&folder);
+    wrangler.args(["deploy", "--dry-run"]).args(options).arg("--outdir").arg(&folder);
     run::forget_cargo_run(&mut wrangler);
     run::visibly(wrangler)?;
     Ok(folder)
@@ -90,6 +140,17 @@ mod tests {
         assert!(without_faults(folder.path()).is_ok());
         fs::write(folder.path().join("index_bg.wasm"), "\0asm tidegate-fault-at-").unwrap();
         assert!(without_faults(folder.path()).is_err());
+    }
+
+    #[test]
+    fn an_environment_without_a_binding_fails() {
+        let all = "TIDEGATE_ORIGIN: string;\nLIMITER: x;\nPURGES: x;\n";
+        let types = |of: &str| format!("interface {of} {{\n{all}}}\n");
+        let good: String = ENVIRONMENT_TYPES.iter().map(|of| types(of)).collect();
+        assert!(are_bound(&good).is_ok());
+        assert!(are_bound(&good.replace("ProductionEnv", "OtherEnv")).is_err());
+        let (first, last) = good.split_at(good.len() - 20);
+        assert!(are_bound(&format!("{first}{}", last.replace("PURGES", "OTHER"))).is_err());
     }
 
     #[test]

@@ -47,9 +47,20 @@ allow = ["198.51.100.0/24"]
 server_timing = true
 log = "forwarded"
 timeout = "2s"
+url = "${TIDEGATE_EDGE_URL:-http://example.com}"
+token = "${EDGE_TOKEN}"
+warm = ["/plugins/warm.js", "http://example.com/api/v1/echo/kept/warm"]
+warm_list = "/api/v1/warm.txt"
 
 [edge.signature]
 keys = [{ id = "2026-11", secret = "${EDGE_KEY}" }, { id = "2026-10", secret = "${OLD_EDGE_KEY}" }]
+
+[[routes]]
+name = "kept"
+match = "/api/v1/echo/kept/:id"
+upstream = "base_svc"
+tags = ["kept"]
+edge = { mode = "override", ttl = "1h" }
 "#;
 
 /// And limits in the other stores of the edge, for tests/edge/stores.test.mjs. Nothing caches
