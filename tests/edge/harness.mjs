@@ -110,6 +110,18 @@ export async function openDevGate(t) {
 }
 
 /**
+ * In place of the edge a Worker that caches as the first example of a tutorial does.
+ *
+ * @param {import("node:test").TestContext} t
+ * @returns {Promise<Gate>}
+ */
+export async function openCarelessGate(t) {
+  const folder = inRepository("tests/edge/harness/careless-worker");
+  const unbound = { durable_objects: undefined, migrations: undefined };
+  return open(t, (origin) => startWranglerDev(origin, undefined, unbound, folder), AMPLE);
+}
+
+/**
  * A gate under `wrangler dev` that is operated by the command `tidegate`: `tidegate(...words)`
  * resolves to what that says.
  *

@@ -14,6 +14,7 @@ mod fuzz;
 mod readiness;
 mod report;
 mod run;
+mod smoke;
 mod system;
 mod test;
 mod tools;
@@ -64,6 +65,8 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         policy: Option<PathBuf>,
     },
+    /// Ask a deployed Worker what only the real platform can tell
+    Smoke(smoke::Smoke),
     /// Install what the other commands need, under target/ and node_modules/
     Tools,
 }
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let workspace = Workspace::find();
     let outcome = match cli.command {
+        Task::Smoke(smoke) => return smoke::run(&workspace, &smoke),
         Task::Dev { policy } => dev::run(&workspace, policy.as_deref()),
         Task::Test { fast } => test::run(&workspace, fast),
         Task::Bench { bench } => bench::run(&workspace, &bench),

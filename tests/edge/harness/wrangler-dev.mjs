@@ -16,19 +16,21 @@ import { workerConfig } from "./worker-config.mjs";
  * @param {string} origin the URL that the worker sends its misses to
  * @param {Record<string, string>} [vars] further variables and secrets of the worker
  * @param {object} [bindings] what else it is bound to
+ * @param {string} [build] a built worker in place of the repository's
  */
-export async function startWranglerDev(origin, vars, bindings) {
+export async function startWranglerDev(origin, vars, bindings, build) {
   const folder = await mkdtemp(path.join(tmpdir(), "tidegate-edge-"));
   const removed = () => rm(folder, { recursive: true, force: true });
   try {
     const config = path.join(folder, "wrangler.json");
-    await writeFile(config, JSON.stringify(await workerConfig(origin, undefined, vars, bindings)));
+    await writeFile(config, JSON.stringify(await workerConfig(origin, build, vars, bindings)));
     const { found, stop } = await start(process.execPath, args(config, folder), [READY], {
       cwd: folder,
       env: OFFLINE,
     });
     const server = new URL(found[0][1]);
     return {
+      url: server.origin,
       fetch: (target, ask) => exchange(server, target, ask),
       /** How wrangler is called for what this one keeps. */
       wrangler: [process.execPath, WRANGLER, "--config", config, "--persist-to", folder].join(" "),
