@@ -103,10 +103,11 @@ const KV = { kv_namespaces: [{ binding: "TIDEGATE", id: "operated" }] };
 
 /**
  * @param {import("node:test").TestContext} t
+ * @param {{ folder?: string, vars?: Record<string, string> }} [worker]
  * @returns {Promise<Gate>}
  */
-export async function openDevGate(t) {
-  return open(t, (origin) => startWranglerDev(origin));
+export async function openDevGate(t, { folder, vars } = {}) {
+  return open(t, (origin) => startWranglerDev(origin, vars, undefined, folder));
 }
 
 /**

@@ -101,6 +101,17 @@ test("smoke under wrangler dev", async (t) => {
   });
 });
 
+test("smoke sees what the worker tells the token alone", async (t) => {
+  const folder = process.env.CHANGED_WORKER;
+  assert.ok(folder, "CHANGED_WORKER names no build: `cargo xtask test` makes it");
+  const vars = { EDGE_TOKEN: TOKEN, EDGE_KEY: TOKEN, OLD_EDGE_KEY: TOKEN, JWT_SECRET: TOKEN.repeat(2) };
+  const { edge } = await openDevGate(t, { folder, vars });
+  const { findings, report } = await found(edge.url, "--token-env", "SMOKE_TOKEN");
+  assert.equal(findings.debug.answer, "as expected", findings.debug.seen);
+  assert.match(findings.debug.seen, new RegExp(`policy=${report.tidegate.policy}`));
+  assert.doesNotMatch(JSON.stringify(report), new RegExp(TOKEN));
+});
+
 test("smoke finds out a worker that caches without care", async (t) => {
   const { edge } = await openCarelessGate(t);
   const { code, findings } = await found(edge.url);
