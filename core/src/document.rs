@@ -23,6 +23,7 @@ mod declare;
 mod decode;
 pub mod diagnostic;
 mod edge;
+mod edge_cache;
 mod environment;
 mod fields;
 mod jwt;

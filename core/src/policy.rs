@@ -6,6 +6,7 @@
 
 mod by_text;
 pub mod edge;
+mod edge_cache;
 mod fail_open;
 pub mod identify;
 pub mod maintenance;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use edge::Edge;
+pub use edge_cache::EdgeCache;
 pub use maintenance::{Closed, Maintenance, Page};
 pub use overrides::Overrides;
 pub use pattern::Pattern;
@@ -211,6 +213,9 @@ pub struct Route {
     /// Caching at the edge; none is bypass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edge: Option<CacheRule>,
+    /// Which of the platform's caches keeps what the edge does.
+    #[serde(default, skip_serializing_if = "EdgeCache::is_default")]
+    pub edge_cache: EdgeCache,
     /// Caching at the origin; none is bypass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<CacheRule>,

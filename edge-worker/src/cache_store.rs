@@ -159,14 +159,26 @@ impl CacheStore {
         asked: &Request<'_, Head>,
     ) -> Option<Entry> {
         let entry = Entry::read(url, self.read(url).await.ok()??)?;
+        let is_void = self.is_void(place, &entry, asked).await;
+        if is_void {
+            discard(&entry.response);
+        }
+        (!is_void).then_some(entry)
+    }
+
+    /// Whether an answer, which is at `place`, was purged or one of its names was voided since.
+    pub(crate) async fn is_void(
+        &self,
+        place: &Place,
+        entry: &Entry,
+        asked: &Request<'_, Head>,
+    ) -> bool {
         let names = entry.names.iter().map(String::as_str).chain([place.name()]);
         if purges::void(asked, names, entry.asked_at) {
-            discard(&entry.response);
-            return None;
+            return true;
         }
         // All are on their way before the first is waited for.
-        let host = url.split('/').nth(2).unwrap_or_default();
-        let marks = entry.names.iter().map(|name| mark(host, name));
+        let marks = entry.names.iter().map(|name| mark(asked.host.as_str(), name));
         let marks: Vec<_> = marks.map(|url| self.cache.match_with_str(&url)).collect();
         let mut is_void = false;
         for found in marks {
@@ -178,10 +190,7 @@ impl CacheStore {
                 Err(()) => true,
             };
         }
-        if is_void {
-            discard(&entry.response);
-        }
-        (!is_void).then_some(entry)
+        is_void
     }
 
     async fn read(&self, url: &str) -> Result<Option<web_sys::Response>, ()> {

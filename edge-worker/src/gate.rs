@@ -10,11 +10,14 @@ mod answer;
 mod ask;
 mod body;
 mod debug;
+mod elsewhere;
 mod find;
 mod invalidate;
 mod known;
 mod passage;
 mod purge;
+mod workers_cache;
+mod zone;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -22,7 +25,7 @@ use std::rc::Rc;
 use tidegate_core::Reuse;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::partial::Selection;
-use tidegate_core::policy::Bypass;
+use tidegate_core::policy::{Bypass, EdgeCache};
 use tidegate_core::rate::Counted;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::ForwardReason;
@@ -38,7 +41,7 @@ use crate::head::RequestHead;
 use crate::health;
 use crate::in_force::InForce;
 use crate::origin::{Origin, Unreachable};
-use crate::platform::discard;
+use crate::platform::{self, discard};
 use known::Known;
 pub(crate) use passage::Address;
 use passage::Passage;
@@ -110,6 +113,15 @@ impl Gate {
             }
         };
         let key = passage.key(rule);
+        let cache = passage.plan.edge_cache();
+        if cache != EdgeCache::CacheApi {
+            // Whether it is a miss nobody knows before.
+            passage.admit(Counted::Misses).await?;
+            return match cache {
+                EdgeCache::Zone => passage.through_the_zone(rule).await,
+                _ => passage.through_workers_cache(rule, &key).await,
+            };
+        }
         let (decision, place) = passage.find(rule, &key).await;
         let (decision, place) = passage.join(rule, &key, (decision, place)).await;
         let lacks = |answer| passage.select(answer) == Selection::Missing;
@@ -141,6 +153,23 @@ impl Gate {
             }
             Reuse::Unsatisfiable => Err(passage.refuse(Problem::not_in_cache())),
         }
+    }
+
+    /// Answers what the gateway asks, behind Workers Cache, which reads how long to keep it: see
+    /// [`workers_cache`].
+    pub(crate) async fn answer_for_the_cache(
+        self: &Rc<Self>,
+        request: &web_sys::Request,
+    ) -> Answer {
+        let told = RequestHead::read(request);
+        let url = told.fields().text(workers_cache::URL).ok_or(Stop::Broken("no-gateway"))?;
+        let mut edits = Edits::default();
+        edits.drop(workers_cache::URL);
+        let request = platform::forward(request, url, edits.as_str());
+        let request = request.map_err(|_| Stop::Broken("no-gateway"))?;
+        let head = RequestHead::read(&request);
+        let address = Address::of(&head)?;
+        Passage::new(self, &request, &head, &address).await.answer_for_the_cache().await
     }
 
     /// The few pages that are ours.

@@ -37,6 +37,7 @@ mod turn;
 mod url;
 mod warming;
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use tidegate_core::respond::Problem;
@@ -93,13 +94,18 @@ async fn answer(
         // Should the platform end this isolate, it asks the zone's origin by itself.
         context.pass_through_on_exception();
     }
+    let is_second = is_second(&env);
     let answer = match CacheStore::open().filter(|_| !has_died) {
         Some(store) => {
             let account = Account::open(&policy.model().edge, &env);
             let admitted = Default::default();
             let gate = Rc::new(Gate { policy, store, origin, account, env, context, admitted });
-            let answer = match gate.answer(request).await {
-                Err(Stop::Broken(reason)) => {
+            let answering = match is_second {
+                true => gate.answer_for_the_cache(request).await,
+                false => gate.answer(request).await,
+            };
+            let answer = match answering {
+                Err(Stop::Broken(reason)) if !is_second => {
                     let undecided = Undecided { request, reason, admitted: gate.admitted.get() };
                     undecided.send(&gate.origin, &gate.policy, &gate.env, &gate.context).await
                 }
@@ -108,6 +114,8 @@ async fn answer(
             gate.account.report(&gate.env, request);
             answer
         }
+        // The gateway asks the origin then.
+        None if is_second => Err(Stop::Broken("second")),
         None => {
             let reason = if has_died { "panic" } else { "no-cache-api" };
             let undecided = Undecided { request, reason, admitted: false };
@@ -123,6 +131,16 @@ async fn answer(
             problem::answer(&Problem::bad_request("The request has no URL."), None)
         }
     }
+}
+
+/// Whether this is the second Worker of `edge_cache = "workers-cache"`.
+fn is_second(env: &Env) -> bool {
+    thread_local! {
+        static ROLE: Cell<Option<bool>> = const { Cell::new(None) };
+    }
+    let role = ROLE.get().unwrap_or_else(|| platform::is_cached(env));
+    ROLE.set(Some(role));
+    role
 }
 
 fn misconfigured(error: &worker::Error) -> Problem {

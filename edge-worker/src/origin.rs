@@ -45,6 +45,17 @@ pub(crate) struct Question<'a> {
     /// What the client's fields become.
     pub(crate) fields: Edits,
     pub(crate) caller: Caller<'a>,
+    pub(crate) zone: Zone,
+}
+
+/// What the zone's own cache, which stands before the origin, has to do with a question.
+pub(crate) enum Zone {
+    /// What Cloudflare thinks fit: next to nothing.
+    Unused,
+    /// It answers and keeps by the origin's word, under these tags.
+    Keeps(String),
+    /// It neither answers nor keeps.
+    Avoids,
 }
 
 /// Who asked the edge, and for what.
@@ -114,7 +125,9 @@ impl Origin {
         let url = [&*self.base, path, &target].concat();
         let outgoing = platform::forward(request, &url, fields.as_str());
         let outgoing = outgoing.map_err(|_| Unreachable::Unsent)?;
-        let answer = JsFuture::from(platform::ask(&outgoing, timeout.as_millis() as u32)).await;
+        let millis = timeout.as_millis() as u32;
+        let asking = platform::ask(&outgoing, millis, &question.zone.said());
+        let answer = JsFuture::from(asking).await;
         let answer: web_sys::Response = answer.map_err(Unreachable::of)?.unchecked_into();
         match Unreachable::by(answer.status()) {
             None => Ok(answer),
@@ -122,6 +135,17 @@ impl Origin {
                 platform::discard(&answer);
                 Err(unreachable)
             }
+        }
+    }
+}
+
+impl Zone {
+    /// As `platform.js` reads it.
+    fn said(&self) -> String {
+        match self {
+            Self::Unused => String::new(),
+            Self::Keeps(tags) => ["=", tags].concat(),
+            Self::Avoids => "!".into(),
         }
     }
 }

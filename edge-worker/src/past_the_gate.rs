@@ -11,7 +11,7 @@ use crate::edits::Edits;
 use crate::gate::{Address, Answer, OWN_PATHS, Stop};
 use crate::head::RequestHead;
 use crate::in_force::InForce;
-use crate::origin::{Caller, Origin, Question};
+use crate::origin::{Caller, Origin, Question, Zone};
 use crate::{clock, platform, tokens};
 
 /// A request for which something of ours is broken.
@@ -70,6 +70,7 @@ impl Undecided<'_> {
             query: target.query(),
             fields: Edits::default(),
             caller: Caller { ip, host: host.as_str(), scheme },
+            zone: Zone::Unused,
         };
         let timeout = policy.model().edge.timeout();
         let answer = match origin.send(&question, policy, env, timeout).await {

@@ -110,18 +110,40 @@ export function forward(request, url, edits) {
 
 /**
  * The answer to `request`, whose head must come within `millis`: else it is the word `late` that
- * is thrown. A body that has begun may take as long as it does; redirects are the client's.
+ * is thrown. A body that has begun may take as long as it does; redirects are the client's. `zone`
+ * says to the zone's own cache that it is to keep the answer, `=` and tags, or to stay out of it, `!`.
  */
-export async function ask(request, millis) {
+export async function ask(request, millis, zone) {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), millis);
   try {
-    return await fetch(request, { redirect: "manual", signal: controller.signal });
+    const { signal } = controller;
+    return await fetch(request, { redirect: "manual", signal, ...cached(zone) });
   } catch (error) {
     throw controller.signal.aborted ? "late" : error;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What the second Worker says, or Workers Cache before it: to a GET of `url`, by other fields. */
+export async function askCached({ CACHED }, request, url, edits) {
+  if (CACHED === undefined) return undefined;
+  const { headers } = request;
+  const asking = new Request(url, { headers });
+  edit(asking.headers, edits);
+  return CACHED.fetch(asking, { redirect: "manual" });
+}
+
+/** Whether this is the second Worker, behind Workers Cache. */
+export const isCached = ({ TIDEGATE_ROLE }) => TIDEGATE_ROLE === "cached";
+
+// By hand: what a library leaves unset must not be there, or Cloudflare takes it at its word.
+function cached(zone) {
+  if (zone === "") return {};
+  if (zone === "!") return { cache: "no-store" };
+  const cacheTags = zone.slice(1).split(",").filter(Boolean);
+  return { cf: { cacheEverything: true, ...(cacheTags.length > 0 && { cacheTags }) } };
 }
 
 /**

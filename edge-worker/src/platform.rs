@@ -53,7 +53,14 @@ extern "C" {
 
     /// It takes the request over, body and all, at the call.
     #[wasm_bindgen]
-    pub(crate) fn ask(request: &Request, millis: u32) -> Promise;
+    pub(crate) fn ask(request: &Request, millis: u32, zone: &str) -> Promise;
+
+    /// `undefined` without a second Worker.
+    #[wasm_bindgen(js_name = askCached)]
+    pub(crate) fn ask_cached(env: &Env, request: &Request, url: &str, edits: &str) -> Promise;
+
+    #[wasm_bindgen(js_name = isCached)]
+    pub(crate) fn is_cached(env: &Env) -> bool;
 
     /// Pieces of `body`: a JSON list of `[text, first, end]`, in order; `tail` comes last.
     #[wasm_bindgen]

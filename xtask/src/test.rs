@@ -29,6 +29,7 @@ const TOOLS: &str = "tools for the worker";
 const WORKER: &str = "the worker";
 const CASES_WORKER: &str = "the worker with the policy of the cases";
 const CASES: &str = "the cases, at the edge";
+const PARITY: &str = "edge and shim decide alike";
 
 /// Runs the checks; an error if one failed.
 pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
@@ -85,8 +86,11 @@ fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
         .check("the worker with a changed policy", || OtherPolicy::Changed.build(workspace, tools));
     let of_cases = session.check(CASES_WORKER, || OtherPolicy::Cases.build(workspace, tools));
     match of_cases {
-        Some(()) => session.check_tests(CASES, || cases_at_the_edge(workspace, tools)),
-        None => session.leave_out(CASES, CASES_WORKER),
+        Some(()) => {
+            session.check_tests(CASES, || cases_at_the_edge(workspace, tools));
+            session.check_tests(PARITY, || parity(workspace, tools));
+        }
+        None => [CASES, PARITY].into_iter().for_each(|name| session.leave_out(name, CASES_WORKER)),
     }
     let built = session.check(WORKER, || edge::build(workspace, tools, None));
     if built.is_none() {
@@ -105,7 +109,20 @@ fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
 
 /// Runs what is in tests/cases through the built worker.
 fn cases_at_the_edge(workspace: &Workspace, tools: &Tools) -> Result<TestRun> {
-    rust::test_that_needs_more(workspace, "cases_at_the_edge", |command| {
+    through_the_worker_of_the_cases(workspace, tools, "cases_at_the_edge")
+}
+
+/// Runs what nobody thought of through the built worker and the shim.
+fn parity(workspace: &Workspace, tools: &Tools) -> Result<TestRun> {
+    through_the_worker_of_the_cases(workspace, tools, "parity")
+}
+
+fn through_the_worker_of_the_cases(
+    workspace: &Workspace,
+    tools: &Tools,
+    file: &str,
+) -> Result<TestRun> {
+    rust::test_that_needs_more(workspace, file, |command| {
         tools.equip(command);
         command.env("NODE", tools.node().get_program());
         command.env("CASES_WORKER", OtherPolicy::Cases.worker(workspace));

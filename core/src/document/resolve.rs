@@ -13,7 +13,7 @@ use super::compression::Rules;
 use super::decode::{Context, Located, Named};
 use super::sections::{Document, RouteSection, UpstreamSection, ZoneSection};
 use super::values::{Ttl, TtlClasses, check_name};
-use super::{edge, jwt, limits, operation, redis, spelling, twins};
+use super::{edge, edge_cache, jwt, limits, operation, redis, spelling, twins};
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::{
     IdentityRule, Maintenance, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier,
@@ -211,6 +211,10 @@ fn route(
         identity: identity || key_name.as_ref().is_some_and(Template::names_user),
         claims: key_name.as_ref().map(claims).unwrap_or_default(),
     };
+    let edge = edge.and_then(|section| cache_rule(section, Tier::Edge, &rule, None, context));
+    if let Some(cache) = &section.edge_cache {
+        edge_cache::check(cache, edge.as_ref(), (&name.value.0, hosts.len()), context);
+    }
     Route {
         name: name.value.0,
         pattern: pattern.value,
@@ -224,7 +228,8 @@ fn route(
         // Set by whoever knows the rules of all routes.
         compression: None,
         headers: answer_fields.0,
-        edge: edge.and_then(|section| cache_rule(section, Tier::Edge, &rule, None, context)),
+        edge,
+        edge_cache: section.edge_cache.map(|cache| cache.value).unwrap_or_default(),
         origin: origin
             .and_then(|section| cache_rule(section, Tier::Origin, &rule, zone_ttl, context)),
         browser: browser.map(|section| section.0),

@@ -17,7 +17,7 @@ use super::limits::LimitSection;
 use super::operation::{AdminSection, MaintenanceSection};
 use super::redis::RedisSection;
 use super::values::{Address, Bytes, Count, HostName, Name, Ttl, TtlClasses};
-use crate::policy::{Network, Pattern, Template};
+use crate::policy::{EdgeCache, Network, Pattern, Template};
 
 section! {
     /// The whole file.
@@ -141,6 +141,10 @@ section! {
         default invalidates: Located<Vec<Template>>,
         /// Caching at the edge: `"bypass"` (the default), `"respect"`, or a table.
         optional edge: Located<CacheSection>,
+        /// Which of Cloudflare's caches keeps them: `cache-api` without it; `zone`, the zone's own,
+        /// for answers that go by the origin's word under plain keys; `workers-cache`, before a
+        /// second Worker. docs/guides/caches-of-the-edge.md says what each can do.
+        optional edge_cache: Located<EdgeCache>,
         /// Caching at the origin, in the shim: likewise.
         optional origin: Located<CacheSection>,
         /// What browsers are told, on answers that the origin does not protect by `no-store`,

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{BrowserRule, Policy, Route, Template, Terms, Tier};
+use super::{BrowserRule, EdgeCache, Policy, Route, Template, Terms, Tier};
 use crate::compress::{CompressionRule, Uncompressed};
 use crate::headers::cache_status::Fwd;
 use crate::headers::{Fields, cache_groups, list};
@@ -247,6 +247,11 @@ impl<'p> Plan<'p> {
             Tier::Edge => *edge,
             Tier::Origin => *origin,
         })
+    }
+
+    /// Which of the platform's caches keeps the answer at the edge.
+    pub fn edge_cache(&self) -> EdgeCache {
+        self.route.map(|route| route.edge_cache).unwrap_or_default()
     }
 
     /// Whether browsers are told not to store the answer.

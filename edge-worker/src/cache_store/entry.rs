@@ -14,7 +14,7 @@ use worker::web_sys;
 use crate::connection;
 use crate::edits::Edits;
 use crate::head::{Head, ResponseHead};
-use crate::hex;
+use crate::{hex, platform};
 
 /// Our facts about the answer, as JSON; they also tell one put from another.
 pub(super) const STORED: &str = "tidegate-stored";
@@ -28,6 +28,8 @@ const GENERATION: &str = "tidegate-generation";
 const ASKED_AT: &str = "tidegate-asked-at";
 /// The names by which the answer can be voided, other than by its key.
 const NAMES: &str = "tidegate-names";
+/// On an answer whose own fields on caches go by other names, see [`masked`].
+const MASKED: &str = "tidegate-masked";
 /// Before the name of a field that the cache would use or change.
 const KEPT: &str = "tidegate-kept-";
 /// Bytes of all tags that Cloudflare reads.
@@ -79,7 +81,7 @@ pub(crate) struct Facts<'a> {
 
 impl Entry {
     /// `None` for what this version did not put there.
-    pub(super) fn read(url: &str, response: web_sys::Response) -> Option<Self> {
+    pub(crate) fn read(url: &str, response: web_sys::Response) -> Option<Self> {
         let mut fields = ResponseHead::read(&response).into_fields();
         let stored = serde_json::from_str(fields.text(STORED)?).ok()?;
         let variant = fields.text(VARIANT)?.into();
@@ -88,10 +90,7 @@ impl Entry {
         let (asked_at, generation) = (time(ASKED_AT)?, time(GENERATION)?);
         let names = fields.text(NAMES).into_iter().flat_map(|names| names.split(' '));
         let names = names.map(str::to_owned).collect();
-        fields.rename(|name| match name.strip_prefix(KEPT) {
-            Some(kept) => Some(KEPT.len() + kept.find(LINE).map_or(0, |line| line + 1)),
-            None => (!is_the_caches(name)).then_some(0),
-        });
+        unmask(&mut fields);
         let url = url.into();
         Some(Self {
             url,
@@ -131,7 +130,7 @@ impl Entry {
     }
 
     /// Whether the answer is for requests with these fields (RFC 9111 §4.1).
-    pub(super) fn suits(&self, request: &impl Fields) -> bool {
+    pub(crate) fn suits(&self, request: &impl Fields) -> bool {
         hex::encode(self.vary().signature(request).as_bytes()) == self.variant
     }
 }
@@ -191,6 +190,47 @@ pub(crate) fn head(fields: &impl Fields, facts: &Facts<'_>, now: Timestamp) -> E
         head.add(NAMES, &names.join(" "));
     }
     head
+}
+
+/// Gives the fields of an answer their own names again, and takes away what is not its own.
+fn unmask(fields: &mut Head) {
+    fields.rename(|name| match name.strip_prefix(KEPT) {
+        Some(kept) => Some(KEPT.len() + kept.find(LINE).map_or(0, |line| line + 1)),
+        None => (!is_the_caches(name)).then_some(0),
+    });
+}
+
+/// An answer that no cache may keep, as it passes one: its own words on that by other names.
+pub(crate) fn masked(
+    response: &web_sys::Response,
+    head: &ResponseHead,
+) -> Option<web_sys::Response> {
+    let mut edits = Edits::default();
+    let caches = |(name, _): &(&str, &str)| is_the_caches(name) && *name != "content-length";
+    for (line, (name, value)) in head.fields().pairs().filter(caches).enumerate() {
+        edits.drop(name);
+        edits.add(&format!("{KEPT}{line}{LINE}{name}"), value);
+    }
+    edits.add("cache-control", "no-store");
+    edits.add(MASKED, "1");
+    platform::respond_like(response, response.body().as_ref(), edits.as_str()).ok()
+}
+
+/// An answer as it was before it was masked; `None` if it never was.
+pub(crate) fn unmasked(masked: &web_sys::Response) -> Option<web_sys::Response> {
+    let head = ResponseHead::read(masked);
+    head.fields().text(MASKED)?;
+    let mut edits = Edits::default();
+    edits.drop(MASKED);
+    edits.drop("cache-control");
+    for (name, value) in head.fields().pairs() {
+        let own = name.strip_prefix(KEPT).and_then(|kept| kept.split_once(LINE));
+        if let Some((_, own)) = own {
+            edits.drop(name);
+            edits.add(own, value);
+        }
+    }
+    platform::respond_like(masked, masked.body().as_ref(), edits.as_str()).ok()
 }
 
 /// As many of the tags as a field can hold that Cloudflare still reads.

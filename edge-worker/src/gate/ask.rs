@@ -24,7 +24,7 @@ use crate::cache_store::entry::{self, Facts, Validators};
 use crate::cache_store::{self, Entry, Place};
 use crate::edits::Edits;
 use crate::head::ResponseHead;
-use crate::origin::{Caller, Question, Unreachable};
+use crate::origin::{Caller, Question, Unreachable, Zone};
 use crate::platform::{self, discard};
 use crate::{clock, connection};
 
@@ -32,7 +32,7 @@ use crate::{clock, connection};
 pub(super) struct FromOrigin {
     pub(super) response: web_sys::Response,
     pub(super) head: ResponseHead,
-    exchange: Exchange,
+    pub(super) exchange: Exchange,
 }
 
 impl Passage<'_> {
@@ -108,7 +108,7 @@ impl Passage<'_> {
     }
 
     /// What the origin is asked for what is stored.
-    fn question(&self, known: &Known) -> Edits {
+    pub(super) fn question(&self, known: &Known) -> Edits {
         let mut question = self.travelling_fields();
         // The conditions of an unsafe request are the origin's to judge; the cache judges those
         // of the others by what it stores.
@@ -316,14 +316,19 @@ impl Passage<'_> {
         self.gate.store.put_later(&self.gate.context, url, response, &head, self.turn.take());
     }
 
-    async fn fetch(&self, fields: Edits) -> Result<FromOrigin, Stop> {
+    pub(super) async fn fetch(&self, fields: Edits) -> Result<FromOrigin, Stop> {
+        self.fetch_by(fields, Zone::Unused).await
+    }
+
+    /// The same; `zone` says what the zone's own cache has to do with it.
+    pub(super) async fn fetch_by(&self, fields: Edits, zone: Zone) -> Result<FromOrigin, Stop> {
         self.stay_here()?;
         let Self { gate, request, method, ref asked, .. } = *self;
         let caller =
             Caller { ip: self.client_ip(), host: asked.host.as_str(), scheme: asked.scheme };
         // The normalised target: what was matched and what is in the key is what is fetched.
         let (path, query) = (asked.target.path(), asked.target.query());
-        let question = Question { request, method, path, query, fields, caller };
+        let question = Question { request, method, path, query, fields, caller, zone };
         let asking = gate.origin.ask(&question, &gate.policy, &gate.env);
         let answered = gate.account.timed(Part::Origin, asking).await;
         let (requested_at, response) = answered.map_err(|error| match error {

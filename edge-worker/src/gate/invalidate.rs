@@ -2,6 +2,7 @@
 
 use tidegate_core::headers::Fields;
 use tidegate_core::invalidate::{Resource, Tag, invalidated};
+use tidegate_core::policy::EdgeCache;
 use tidegate_core::{CacheKey, CacheRule, Method, Request, Timestamp};
 
 use super::passage::Passage;
@@ -28,9 +29,14 @@ impl Passage<'_> {
     /// The names by which an answer with these tags can be voided: what all answers for one
     /// resource share where their keys do not, and the tags.
     pub(super) fn names(&self, rule: &CacheRule, tags: &[Tag]) -> Vec<String> {
-        let many = !rule.key.is_of_the_target();
+        let many = !self.lies_at_its_key(rule);
         let resource = many.then(|| voided::resource(&Resource::kept(&rule.key, &self.asked)));
         resource.into_iter().chain(tags.iter().map(voided::tag)).collect()
+    }
+
+    /// Whether an answer is found by its key alone, and can be taken away there.
+    fn lies_at_its_key(&self, rule: &CacheRule) -> bool {
+        rule.key.is_of_the_target() && self.plan.edge_cache() == EdgeCache::CacheApi
     }
 
     fn void(&self, resource: &Resource, kept: Option<&Place>, now: Timestamp) {
@@ -38,7 +44,7 @@ impl Passage<'_> {
         let Some((scheme, host, target)) = resource.address() else { return };
         let get = Request::read(Method::Get, scheme, &host, &target, asked.fields);
         let Some(rule) = self.plan.keeping_rule(&get) else { return };
-        if !rule.key.is_of_the_target() {
+        if !self.lies_at_its_key(rule) {
             let name = voided::resource(&Resource::kept(&rule.key, &get));
             gate.store.void_later(&gate.context, &host, &name, now);
             return;

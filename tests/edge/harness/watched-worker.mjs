@@ -18,8 +18,11 @@ const wrangler = createRequire(inRepository("node_modules", "wrangler", "package
  * @param {string} [options.persist] a folder to keep the objects in when the worker is gone
  * @param {Record<string, { limit: number, period: number }>} [options.ratelimits] bindings
  * @param {Record<string, string>} [options.vars] further variables and secrets
+ * @param {(request: Request) => Promise<Response>} [options.outbound] answers what it asks for
+ * @param {string} [options.cached] the file of a cache before the second Worker, which it has bound
+ *   as `BEHIND`
  */
-export async function startWatchedWorker(origin, { folder, persist, ratelimits = {}, vars } = {}) {
+export async function startWatchedWorker(origin, { folder, persist, ratelimits = {}, vars, outbound, cached } = {}) {
   Object.assign(process.env, OFFLINE);
   const { Miniflare, convertV4MiniflareOptions } = await import(wrangler.resolve("miniflare"));
   const config = await workerConfig(origin, folder, vars);
@@ -44,6 +47,8 @@ export async function startWatchedWorker(origin, { folder, persist, ratelimits =
         bindings: config.vars,
         kvNamespaces: ["TIDEGATE"],
         unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+        ...(outbound && { outboundService: outbound }),
+        ...(cached && { serviceBindings: { CACHED: "cached" } }),
         durableObjects: { LIMITER: { className: "Limiter", useSQLite: true } },
         analyticsEngineDatasets: { ANALYTICS: { dataset: "tidegate" } },
         ratelimits: Object.fromEntries(
@@ -52,8 +57,31 @@ export async function startWatchedWorker(origin, { folder, persist, ratelimits =
           }),
         ),
       },
+      ...(cached ? await second() : []),
     ],
   };
+  // Two Workers of one build, and a cache between them.
+  async function second() {
+    const { compatibility_date: compatibilityDate } = config;
+    return [
+      {
+        name: "cached",
+        modules: [{ type: "ESModule", path: "cached.js", contents: await readFile(cached) }],
+        compatibilityDate,
+        serviceBindings: { BEHIND: "second" },
+      },
+      {
+        name: "second",
+        modules: [
+          await module("ESModule", config.main, "index.js"),
+          await module("CompiledWasm", path.join(build, "index_bg.wasm")),
+        ],
+        compatibilityDate,
+        bindings: { ...config.vars, TIDEGATE_ROLE: "cached" },
+        ...(outbound && { outboundService: outbound }),
+      },
+    ];
+  }
   const miniflare = new Miniflare(convertV4MiniflareOptions(options));
   await miniflare.ready;
 

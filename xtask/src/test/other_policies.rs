@@ -43,6 +43,21 @@ edge = { mode = "override", ttl = "1h" }
 [maintenance]
 allow = ["198.51.100.0/24"]
 
+[[routes]]
+name = "zoned"
+match = "/zoned/*"
+host = "zoned.test"
+tags = ["zoned"]
+edge = "respect"
+edge_cache = "zone"
+
+[[routes]]
+name = "shared"
+match = "/shared/*"
+key = { headers = ["x-kind"] }
+edge = { mode = "default", ttl = "1h", stale_while_revalidate = "1h", client_directives = "honour" }
+edge_cache = "workers-cache"
+
 [edge]
 server_timing = true
 log = "forwarded"

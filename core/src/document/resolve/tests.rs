@@ -1,7 +1,7 @@
 //! What a policy file says, and what is wrong with it.
 
 use super::super::read;
-use crate::policy::Policy;
+use crate::policy::{EdgeCache, Policy};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -350,6 +350,27 @@ fn p3_what_compresses_nothing_or_in_vain_is_refused() {
             "4:19 gzip has no level 0",
             "4:27 br has no level 12",
             "5:11 without a coding nothing is compressed",
+        ]
+    );
+}
+
+#[test]
+fn the_zones_cache_takes_what_it_can_do_by_the_letter_and_nothing_else() {
+    let good = only_route("host = \"a.example\"\nedge = \"respect\"\nedge_cache = \"zone\"");
+    assert_eq!(good.edge_cache, EdgeCache::Zone);
+    assert_eq!(only_route("edge = \"respect\"").edge_cache, EdgeCache::CacheApi);
+    assert_eq!(
+        errors(
+            "schema = 1\n[[routes]]\nname = \"a\"\nmatch = \"/a\"\nkey = { sort_query = true }\n\
+             edge = { mode = \"override\", ttl = \"1m\", stale_if_error = \"1d\" }\n\
+             edge_cache = \"zone\"\n[[routes]]\nname = \"b\"\nmatch = \"/b\"\nedge_cache = \"zone\"\n"
+        ),
+        [
+            "7:14 the zone's cache keeps `a` by the origin's word alone",
+            "7:14 the stale windows of `a` mean nothing to the zone's cache",
+            "7:14 the zone's cache has a key of its own, and `a` wants another",
+            "7:14 the zone's cache would mix up the hosts of `a`",
+            "11:14 the edge keeps nothing of `b`",
         ]
     );
 }
