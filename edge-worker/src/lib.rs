@@ -95,9 +95,9 @@ async fn answer(
         context.pass_through_on_exception();
     }
     let is_second = is_second(&env);
+    let account = Account::open(&policy.model().edge, &env);
     let answer = match CacheStore::open().filter(|_| !has_died) {
         Some(store) => {
-            let account = Account::open(&policy.model().edge, &env);
             let admitted = Default::default();
             let gate = Rc::new(Gate { policy, store, origin, account, env, context, admitted });
             let answering = match is_second {
@@ -106,8 +106,10 @@ async fn answer(
             };
             let answer = match answering {
                 Err(Stop::Broken(reason)) if !is_second => {
-                    let undecided = Undecided { request, reason, admitted: gate.admitted.get() };
-                    undecided.send(&gate.origin, &gate.policy, &gate.env, &gate.context).await
+                    let Gate { origin, policy, env, context, account, .. } = &*gate;
+                    let admitted = gate.admitted.get();
+                    let undecided = Undecided { request, reason, admitted, account };
+                    undecided.send(origin, policy, env, context).await
                 }
                 answer => answer,
             };
@@ -118,8 +120,10 @@ async fn answer(
         None if is_second => Err(Stop::Broken("second")),
         None => {
             let reason = if has_died { "panic" } else { "no-cache-api" };
-            let undecided = Undecided { request, reason, admitted: false };
-            undecided.send(&origin, &policy, &env, &context).await
+            let undecided = Undecided { request, reason, admitted: false, account: &account };
+            let answer = undecided.send(&origin, &policy, &env, &context).await;
+            account.report(&env, request);
+            answer
         }
     };
     match answer {

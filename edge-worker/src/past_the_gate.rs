@@ -7,12 +7,13 @@ use tidegate_core::respond::Problem;
 use tidegate_core::{Method, Request, Tier, respond};
 use worker::{Context, Env, console_error, web_sys};
 
+use crate::account::{Account, Part};
 use crate::edits::Edits;
 use crate::gate::{Address, Answer, OWN_PATHS, Stop};
 use crate::head::RequestHead;
 use crate::in_force::InForce;
 use crate::origin::{Caller, Origin, Question, Zone};
-use crate::{clock, platform, tokens};
+use crate::{clock, connection, platform, tokens};
 
 /// A request for which something of ours is broken.
 pub(crate) struct Undecided<'a> {
@@ -21,11 +22,12 @@ pub(crate) struct Undecided<'a> {
     pub(crate) reason: &'static str,
     /// The limits have let it through before that.
     pub(crate) admitted: bool,
+    pub(crate) account: &'a Account,
 }
 
 impl Undecided<'_> {
-    /// Sends the request on as it is, but for who the client is and what the request is signed
-    /// by: behind the edge, that is the word of the edge, and stays so when the edge is broken.
+    /// Sends the request on with who the client is, and signed: behind the edge, that is the word
+    /// of the edge, and stays so when the edge is broken.
     ///
     /// What may have reached the origin already is not sent a second time, unless it is safe.
     pub(crate) async fn send(
@@ -35,7 +37,7 @@ impl Undecided<'_> {
         env: &Env,
         context: &Context,
     ) -> Answer {
-        let Self { request, reason, admitted } = *self;
+        let Self { request, reason, admitted, account } = *self;
         console_error!("tidegate: past the gate, {reason}");
         let head = RequestHead::read(request);
         #[cfg(feature = "faults")]
@@ -52,9 +54,12 @@ impl Undecided<'_> {
         let Identified { refusal, .. } =
             tokens::identify(&policy.base, env, context, head.fields()).await;
         let client = (ip.and_then(|ip| ip.parse().ok()), refusal);
-        let refuse = |problem| {
+        let route = plan.route.map(|route| &*route.name);
+        let refuse = |problem: Problem| {
             let mut told = Edits::default();
             respond::headers(&mut told, plan.headers());
+            let way = (Outcome::Generated.x_cache(), Some(problem.reason));
+            account.conclude(&mut told, route, way, problem.status);
             Err(Stop::Refused(problem, Some(told)))
         };
         if let Some(problem) = policy.stays_shut(&plan, &asked, client, admitted, clock::now()) {
@@ -68,12 +73,13 @@ impl Undecided<'_> {
             method: head.method(),
             path: target.path(),
             query: target.query(),
-            fields: Edits::default(),
+            fields: connection::travelling(head.fields()),
             caller: Caller { ip, host: host.as_str(), scheme },
             zone: Zone::Unused,
         };
         let timeout = policy.model().edge.timeout();
-        let answer = match origin.send(&question, policy, env, timeout).await {
+        let sending = origin.send(&question, policy, env, timeout);
+        let answer = match account.timed(Part::Origin, sending).await {
             Ok(answer) => answer,
             Err(error) => return refuse(error.problem()),
         };
@@ -84,6 +90,12 @@ impl Undecided<'_> {
         let mut edits = Edits::default();
         respond::cache_status(&mut edits, &status);
         respond::headers(&mut edits, plan.headers());
+        account.conclude(
+            &mut edits,
+            route,
+            (status.outcome.x_cache(), Some(reason)),
+            answer.status(),
+        );
         let body = answer.body();
         Ok(platform::respond_like(&answer, body.as_ref(), edits.as_str()).unwrap_or(answer))
     }

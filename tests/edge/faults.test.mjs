@@ -225,6 +225,8 @@ for (const place of ["gate", "admitted"]) {
       assert.deepEqual([fwd, detail], ["bypass", kind === "panic" ? "panic" : "on-purpose"]);
       assert.equal(await origin.served(echo), 1);
       assert.equal(edge.said.filter((line) => /past the gate, (panic|on-purpose)/.test(line)).length, 1);
+      const logged = edge.said.filter((line) => line.startsWith('{"log":"request"')).map((line) => JSON.parse(line));
+      assert.deepEqual(logged.map(({ outcome, reason }) => [outcome, reason]), [["BYPASS", detail]]);
 
       const body = "x".repeat(100_000);
       const posted = await edge.fetch(echo, { ...fault(`${kind}-at-${place}`), method: "POST", body });

@@ -1,7 +1,6 @@
 //! The steps that ask the origin: pass a request on as it is, or ask for an answer that may be
 //! stored, or for a word on what is stored.
 
-use tidegate_core::forward::is_unkeyed_override;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::headers::{Fields, FieldsMut, Vary};
 use tidegate_core::refresh::refresh;
@@ -38,7 +37,7 @@ pub(super) struct FromOrigin {
 impl Passage<'_> {
     /// The policy keeps this request out of the cache: method, fields and body go through.
     pub(super) async fn bypass(&self) -> Answer {
-        let answer = self.fetch(self.travelling_fields()).await;
+        let answer = self.fetch(connection::travelling(self.asked.fields)).await;
         let answer = answer.map_err(|stop| self.unanswered(stop))?;
         let (status, received_at) = (answer.head.status(), answer.exchange.received_at);
         self.invalidate(status, answer.head.fields(), None, received_at);
@@ -109,7 +108,7 @@ impl Passage<'_> {
 
     /// What the origin is asked for what is stored.
     pub(super) fn question(&self, known: &Known) -> Edits {
-        let mut question = self.travelling_fields();
+        let mut question = connection::travelling(self.asked.fields);
         // The conditions of an unsafe request are the origin's to judge; the cache judges those
         // of the others by what it stores.
         if self.asked.method.is_answered_from_cache() {
@@ -339,19 +338,6 @@ impl Passage<'_> {
         crate::faults::at("answer", asked.fields)?;
         let exchange = Exchange { requested_at, received_at: clock::now() };
         Ok(FromOrigin { head: ResponseHead::read(&response), response, exchange })
-    }
-
-    /// The client's fields, less those that end here.
-    fn travelling_fields(&self) -> Edits {
-        let mut fields = Edits::default();
-        for (name, _) in self.asked.fields.pairs() {
-            let upgrades = self.asked.is_upgrade && name == "upgrade";
-            let ends_here = connection::ends(self.asked.fields, name) && !upgrades;
-            if ends_here || is_unkeyed_override(name) {
-                fields.drop(name);
-            }
-        }
-        fields
     }
 }
 
