@@ -5,6 +5,7 @@
 //! the cache is told stands in what the second one answers: an answer as it would lie in the Cache
 //! API, under a Cache-Control of ours.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tidegate_core::headers::FieldsMut;
@@ -16,7 +17,7 @@ use tidegate_core::{
     CacheKey, CacheRule, Exchange, Lookup, Response, Reuse, Store, Stored, Tier, Timestamp, respond,
 };
 use worker::js_sys::futures::JsFuture;
-use worker::wasm_bindgen::JsCast;
+use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{console_error, web_sys};
 
 use super::answer::Whole;
@@ -56,7 +57,7 @@ impl Passage<'_> {
         let response: web_sys::Response = match self.gate.account.timed(Part::Cache, asking).await {
             Ok(answer) if !answer.is_undefined() => answer.unchecked_into(),
             said => {
-                console_error!("tidegate: no second Worker for Workers Cache, {said:?}");
+                say_once(&said);
                 return self.past_the_cache(rule, ForwardReason::UriMiss).await;
             }
         };
@@ -147,6 +148,18 @@ impl Passage<'_> {
         told.set("cache-control", &cache_control(&stored, now));
         platform::respond(200, response.body().as_ref(), told.as_str())
             .map_err(|_| Stop::Broken("unusable-answer"))
+    }
+}
+
+fn say_once(said: &Result<JsValue, JsValue>) {
+    thread_local! {
+        static WAS_SAID: Cell<bool> = const { Cell::new(false) };
+    }
+    if !WAS_SAID.replace(true) {
+        console_error!(
+            "tidegate: no second Worker for Workers Cache ({said:?}); what it would keep is asked of \
+             the origin: bind it as CACHED"
+        );
     }
 }
 

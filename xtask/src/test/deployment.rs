@@ -25,11 +25,15 @@ const ENVIRONMENT_TYPES: [&str; 3] = ["__BaseEnv_Env", "StagingEnv", "Production
 /// What the worker is bound to in any case.
 const BINDINGS: [&str; 3] = ["TIDEGATE_ORIGIN", "LIMITER", "PURGES"];
 
-/// Has wrangler prepare the upload of each environment.
+/// The configuration of the second Worker, behind Workers Cache.
+const SECOND: &str = "wrangler.cached.toml";
+
+/// Has wrangler prepare the upload of each environment, and of the second Worker.
 pub(super) fn environments(workspace: &Workspace, tools: &Tools) -> Result<()> {
-    for name in ENVIRONMENTS {
-        let folder = prepare(workspace, tools, &["--env", name])?;
-        ensure!(!modules(&folder)?.is_empty(), "the upload of `{name}` holds no module");
+    let named = ENVIRONMENTS.map(|name| ["--env", name]);
+    for options in named.into_iter().chain([["--config", SECOND]]) {
+        let folder = prepare(workspace, tools, &options)?;
+        ensure!(!modules(&folder)?.is_empty(), "the upload of {options:?} holds no module");
         fs::remove_dir_all(&folder)?;
     }
     Ok(())
