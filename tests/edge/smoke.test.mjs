@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
+import http from "node:http";
 import net from "node:net";
 import test from "node:test";
 
@@ -51,7 +52,7 @@ test("smoke under wrangler dev", async (t) => {
 
   await t.test("C11: a stale answer is seen, and its refresh", async () => {
     const header = encodeURIComponent("CDN-Cache-Control:max-age=3, stale-while-revalidate=300");
-    const path = `/brief.js?status=200&header=${header}`;
+    const path = `/short-lived.js?status=200&header=${header}`;
     const { code, findings } = await found(edge.url, "--path", path);
     assert.equal(code, 0, JSON.stringify(findings, null, 2));
     assert.equal(findings.stale.answer, "as expected");
@@ -90,6 +91,13 @@ test("smoke under wrangler dev", async (t) => {
     assert.match(findings["client-address"].seen, /X-Forwarded-For: \d+ left, 99 with a claim/);
   });
 
+  await t.test("R1: behind Cloudflare's door place and client are told", async (t) => {
+    const { code, report, findings } = await found(await door(t, edge.url));
+    assert.equal(code, 0, JSON.stringify(findings, null, 2));
+    assert.deepEqual([report.place, findings.place.answer], ["FRA", "as expected"]);
+    assert.equal(findings["client-address"].answer, "as expected");
+  });
+
   await t.test("R7: a limit that refuses ends the questions", async () => {
     const path = "/api/v1/custom";
     const client = "127.0.0.1";
@@ -99,6 +107,40 @@ test("smoke under wrangler dev", async (t) => {
     assert.match(findings.cache.seen, /a limit refused request \d+ \(429\): ask again after \d+ s/);
     assert.ok(report.requests <= 3, "nobody is asked after a refusal");
   });
+});
+
+/**
+ * What Cloudflare does to a request before the Worker has it, and to its answer: says where, and
+ * who the client is, whatever that says itself.
+ */
+async function door(t, url) {
+  const server = http.createServer((request, response) => {
+    const headers = { ...request.headers, "cf-connecting-ip": "192.0.2.99" };
+    const { method, url: target } = request;
+    const passed = http.request(new URL(target, url), { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode, [...answer.rawHeaders, "CF-Ray", "9f1c2d3e4a5b6c7d-FRA"]);
+      answer.pipe(response);
+    });
+    passed.once("error", () => response.destroy());
+    request.pipe(passed);
+  });
+  return listening(t, server);
+}
+
+async function listening(t, server) {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => new Promise((resolve) => server.close(resolve).closeAllConnections()));
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+test("smoke tells a door that is shut from a worker that is not there", async (t) => {
+  const shut = http.createServer((_, response) => {
+    response.writeHead(403, { "Cf-Mitigated": "challenge" }).end("Just a moment...");
+  });
+  const { code, findings } = await found(await listening(t, shut));
+  assert.equal(code, 1);
+  assert.match(findings.health.seen, /cf-mitigated: challenge/);
 });
 
 test("smoke sees what the worker tells the token alone", async (t) => {

@@ -22,6 +22,14 @@ const health = {
       const { version, policy, source } = said;
       return asExpected(`version ${version}, policy ${policy}${source ? ` (${source})` : ""}`);
     }
+    const mitigated = answer.headers.get("cf-mitigated");
+    if (mitigated) {
+      return differs(
+        `${HEALTH} is a ${answer.status} of Cloudflare's own (cf-mitigated: ${mitigated})`,
+        "A rule of the zone takes this for a robot: let your address pass (Security → WAF), and " +
+          "ask again.",
+      );
+    }
     const isShim = answer.hops.some(({ name }) => name === "tidegate-origin");
     const place = `${HEALTH} is a ${answer.status}`;
     return isShim
