@@ -64,8 +64,8 @@ test("smoke under wrangler dev", async (t) => {
     const { code, out, err } = await smoke(...words);
     assert.equal(code, 0, out);
     assert.match(out, /about \/plugins\/logo\.svg and/);
-    assert.match(out, /^ {2}as expected {5}cache: Does the Cache API keep answers on this host\?$/m);
-    assert.match(out, /^ {18}kept, and served again: hit; ttl=\d+$/m);
+    assert.match(out, /^ {2}as expected {5}cache: Are answers kept on this host, and served again\?$/m);
+    assert.match(out, /^ {18}by the Cache API: hit; ttl=\d+$/m);
     assert.match(out, /^ {2}cannot be told {2}debug: .*\n {18}not even for the token\n {18}→ Is it/m);
     assert.match(out, /^\d+ as expected, 0 differ, \d+ cannot be told; \d+ requests in [\d.]+ s$/m);
     assert.deepEqual(out.split("\n").filter((line) => line.length > 100), []);

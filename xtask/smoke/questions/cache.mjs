@@ -11,7 +11,7 @@ const MEMORY = { looks: 7, apart: 4_000 };
 
 const cache = {
   name: "cache",
-  question: "Does the Cache API keep answers on this host?",
+  question: "Are answers kept on this host, and served again?",
   isEssential: true,
   async find({ site, known, probe, path }) {
     const miss = await site.ask(probe, IDENTITY);
@@ -39,7 +39,8 @@ const cache = {
     }
     if (!answer.edge.hit) return neverHit(site, answer);
     known.hit = answer;
-    return asExpected(`kept, and served again: ${told(answer)}`);
+    const { detail = "the Cache API" } = answer.edge;
+    return asExpected(`by ${detail}: ${told(answer)}`);
   },
 };
 
