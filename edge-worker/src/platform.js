@@ -327,6 +327,9 @@ export async function readKv({ TIDEGATE: kv }, millis) {
   }
 }
 
+/** Whether the Worker is bound to KV. */
+export const hasKv = ({ TIDEGATE: kv }) => kv !== undefined;
+
 /** Writes a text to KV. */
 export async function putKv({ TIDEGATE: kv }, key, text) {
   await kv.put(key, text);

@@ -131,6 +131,9 @@ extern "C" {
         millis: u32,
     );
 
+    #[wasm_bindgen(js_name = hasKv)]
+    pub(crate) fn has_kv(env: &Env) -> bool;
+
     #[wasm_bindgen(js_name = putKv)]
     pub(crate) fn put_kv(env: &JsValue, key: &str, text: &str) -> Promise;
 

@@ -28,6 +28,8 @@ use crate::tokens::FetchError;
 
 /// A client must send a whole request head within this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// For what is left to tell the edge when nobody is served any more.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// Connections get this long to finish what they are at (P7).
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -96,7 +98,10 @@ impl Server {
         for thread in threads {
             thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))?;
         }
-        main.block_on(tell_edge_the_rest(control));
+        // A timer wants its runtime around it.
+        main.block_on(async {
+            let _ = tokio::time::timeout(LAST_WORDS, tell_edge_the_rest(control)).await;
+        });
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ import path from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
 
-import { EDGE_KEY, hop, openOperatedGate, openPurgedGate, until, untilHit } from "./harness.mjs";
+import { EDGE_KEY, hop, openGate, openOperatedGate, openPurgedGate, until, untilHit } from "./harness.mjs";
 import { program } from "./harness/repository.mjs";
 
 const PATH = "http://example.com/.tidegate/purge";
@@ -102,6 +102,13 @@ test("C4: without the object that keeps purges nobody is told that all is well",
   assert.equal(answer.status, 503);
   assert.match(JSON.parse(answer.text).detail, /^Purged in this data centre alone: /);
   assert.ok(!hop(await edge.fetch(`http://example.com${KEPT}`), "tidegate-edge").hit);
+});
+
+test("C4: without KV nobody is told that all is well", async (t) => {
+  const { edge } = await openGate(t, CHANGED.folder, CHANGED.vars);
+  const answer = await purge(edge, { keys: [KEPT] });
+  assert.equal(answer.status, 503);
+  assert.match(JSON.parse(answer.text).detail, /TIDEGATE is not bound/);
 });
 
 test("C4: a write sent to the shim itself voids what the edge has of it", async (t) => {

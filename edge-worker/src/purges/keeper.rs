@@ -4,7 +4,7 @@
 //! KV has no way to add to a value: of two data centres that read it, add a line and write it
 //! back, one loses its line, and a purge must not be lost. An object handles one call after the
 //! other on a storage of its own. Who is answered knows that the purge is on disk; KV follows
-//! within a second, and is tried again for as long as it fails.
+//! within seconds, and is tried again for as long as it fails.
 
 // The macro writes the class's exports, and no docs on them.
 #![allow(missing_docs)]
@@ -28,8 +28,9 @@ const BINDING: &str = "PURGES";
 const NAME: &str = "keeper";
 /// Where the document lies in the object's storage, and in KV.
 const DOCUMENT: &str = "purges";
-/// KV takes one write of a value in a second.
-const BETWEEN_WRITES: Duration = Duration::from_secs(1);
+/// KV takes one write of a value in a second, and charges for each. Who reads it does so each half
+/// minute.
+const BETWEEN_WRITES: Duration = Duration::from_secs(5);
 /// After KV has failed.
 const RETRY: Duration = Duration::from_secs(5);
 /// So long a purge waits for the keeper, who may be on another continent.
@@ -42,6 +43,10 @@ const KEPT: &str = "kept";
 
 /// Has the keeper keep `news`.
 pub(crate) async fn tell(env: &Env, news: &Purges) -> core::result::Result<(), Failure> {
+    if !platform::has_kv(env) {
+        // The keeper would keep it, and nobody would ever hear.
+        return Err(Failure::Threw("TIDEGATE is not bound".into()));
+    }
     let millis = TIMEOUT.as_millis() as u32;
     let url = "https://keeper/";
     let asking = platform::ask_object(env, BINDING, NAME, url, Some(&news.to_text()), millis);
