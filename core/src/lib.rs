@@ -72,6 +72,7 @@
 extern crate alloc;
 
 pub mod alike;
+pub mod canonical;
 pub mod compress;
 pub mod conditional;
 pub mod device;

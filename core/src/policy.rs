@@ -42,6 +42,7 @@ pub use redis::Redis;
 pub use template::Template;
 pub use terms::Terms;
 
+use crate::canonical::{self, Unreadable};
 use crate::compress::CompressionRule;
 use crate::headers::ResponseDirectives;
 use crate::rate::Limit;
@@ -60,7 +61,7 @@ pub struct Policy {
     table: RouteTable,
     /// For each route: browsers are told not to store, in whichever spelling.
     browsers_store_nothing: Vec<bool>,
-    /// For each route, at the edge and at the origin.
+    /// For each route, at the edge and at the origin; none where nobody asks.
     terms: Vec<[Terms; 2]>,
     /// Paths that pass in maintenance.
     passing: RouteTable,
@@ -75,13 +76,17 @@ pub struct Model {
     /// The version of the policy language: [`SCHEMA`].
     pub schema: u32,
     /// What the shim alone needs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "canonical::of_the_shim")]
     pub shim: Shim,
     /// What the worker at the edge needs besides the routes.
     #[serde(default, skip_serializing_if = "Edge::is_default")]
     pub edge: Edge,
     /// Where the shim is operated from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "canonical::of_the_shim",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub admin: Option<Admin>,
     /// When nobody gets through.
     #[serde(default, skip_serializing_if = "Maintenance::is_default")]
@@ -90,19 +95,31 @@ pub struct Model {
     #[serde(default)]
     pub identity: IdentityRule,
     /// Groups of servers by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "canonical::of_the_shim")]
     pub upstreams: BTreeMap<String, Upstream>,
     /// The limits that routes refer to by position.
     #[serde(default)]
     pub limits: Vec<Limit>,
     /// The store that all shims share.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "canonical::of_the_shim",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub redis: Option<Redis>,
     /// The stores of the shim that routes refer to by position.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "canonical::of_the_shim",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub zones: Vec<Zone>,
     /// What is compressed, and how: routes refer to these by position.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "canonical::of_the_shim",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub compression: Vec<CompressionRule>,
     /// Fields that every answer leaves with, by lower-case name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -196,7 +213,11 @@ pub struct Route {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_name: Option<Template>,
     /// Position in [`Model::zones`]; the shim's own store without it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "canonical::of_the_shim",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub zone: Option<usize>,
     /// What its answers are invalidated by, besides their URI.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -205,7 +226,11 @@ pub struct Route {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invalidates: Vec<Template>,
     /// Position in [`Model::compression`]; without it the shim compresses nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "canonical::of_the_shim",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub compression: Option<usize>,
     /// Fields that its answers leave with, by lower-case name, in place of the policy's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -266,7 +291,7 @@ pub struct Malformed {
 #[non_exhaustive]
 pub enum LoadError {
     /// It is not the JSON of a policy.
-    Json(serde_json::Error),
+    Json(Unreadable),
     /// It is written for another version of the policy language.
     Schema(u32),
     /// A route refers to a limit that is not there.
@@ -306,15 +331,21 @@ impl Policy {
         };
         let browsers_store_nothing =
             model.routes.iter().map(|r| r.browser.as_ref().is_some_and(stores_nothing)).collect();
-        let terms = Terms::of_all(&model.routes);
         let passing = model.maintenance.passing();
         let forgiven = overrides::Forgiven::new();
+        let terms = Vec::new();
         Ok(Self { model, table, browsers_store_nothing, terms, passing, forgiven })
+    }
+
+    /// The same, able to tell under which terms its routes keep answers ([`Plan::terms`]): for
+    /// who stores under one policy and serves under the next.
+    pub(crate) fn with_terms(self) -> Self {
+        Self { terms: Terms::of_all(&self.model.routes), ..self }
     }
 
     /// Reads the canonical JSON.
     pub fn from_json(json: &str) -> Result<Self, LoadError> {
-        Self::new(serde_json::from_str(json).map_err(LoadError::Json)?)
+        Self::new(canonical::read(json).map_err(LoadError::Json)?)
     }
 
     /// Writes the canonical JSON: the same policy always gives the same bytes.
@@ -326,7 +357,12 @@ impl Policy {
     /// The first 16 hexadecimal digits of the SHA-256 of the canonical JSON: tells whether
     /// two tiers run the same policy.
     pub fn hash(&self) -> String {
-        let digest = Sha256::digest(self.to_json());
+        Self::hash_of(&self.to_json())
+    }
+
+    /// The hash of the policy whose canonical JSON this is.
+    pub fn hash_of(json: &str) -> String {
+        let digest = Sha256::digest(json);
         digest.iter().take(8).map(|byte| alloc::format!("{byte:02x}")).collect()
     }
 

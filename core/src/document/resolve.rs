@@ -88,7 +88,7 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
         compression: compression.into_list(),
         identity,
     };
-    Policy::new(model).ok()
+    Policy::new(model).ok().map(Policy::with_terms)
 }
 
 /// What routes may refer to; wrong sections count, so that one error does not cause others.

@@ -185,8 +185,7 @@ impl KeySet {
         }
         let set = Members::read(json).ok_or(BadKeySet::Malformed)?;
         let keys = set.get("keys").and_then(Value::as_array).ok_or(BadKeySet::Malformed)?;
-        let members =
-            keys.iter().filter_map(|jwk| serde_json::from_value::<Members>(jwk.clone()).ok());
+        let members = keys.iter().filter_map(Members::of);
         let keys: Vec<Key> = members.filter_map(|jwk| Key::from_jwk(&jwk)).take(KEYS_MAX).collect();
         if keys.is_empty() {
             return Err(BadKeySet::Empty);

@@ -16,7 +16,7 @@ use crate::edits::Edits;
 use crate::head::{Head, ResponseHead};
 use crate::{hex, platform};
 
-/// Our facts about the answer, as JSON; they also tell one put from another.
+/// Our facts about the answer; they also tell one put from another.
 pub(super) const STORED: &str = "tidegate-stored";
 /// Which variant the answer is: the values that chose it, in hexadecimal digits.
 const VARIANT: &str = "tidegate-variant";
@@ -83,7 +83,7 @@ impl Entry {
     /// `None` for what this version did not put there.
     pub(crate) fn read(url: &str, response: web_sys::Response) -> Option<Self> {
         let mut fields = ResponseHead::read(&response).into_fields();
-        let stored = serde_json::from_str(fields.text(STORED)?).ok()?;
+        let stored = Stored::from_text(fields.text(STORED)?)?;
         let variant = fields.text(VARIANT)?.into();
         let origin_tag = fields.text(ORIGIN_TAG).map(str::to_owned);
         let time = |name| Some(Timestamp::from_millis(fields.text(name)?.parse().ok()?));
@@ -179,7 +179,7 @@ pub(crate) fn head(fields: &impl Fields, facts: &Facts<'_>, now: Timestamp) -> E
     if !tags.is_empty() {
         head.add("cache-tag", &tags);
     }
-    head.add(STORED, &serde_json::to_string(stored).unwrap_or_default());
+    head.add(STORED, &stored.to_text());
     head.add(VARIANT, &hex::encode(variant.as_bytes()));
     if let Some(tag) = origin_tag {
         head.add(ORIGIN_TAG, tag);
@@ -346,7 +346,7 @@ mod tests {
                 "+cache-control:max-age=300",
             ]
         );
-        assert!(lines[5].starts_with("+tidegate-stored:{") && lines.len() == 9);
+        assert!(lines[5].starts_with("+tidegate-stored:1 200 ") && lines.len() == 9);
     }
 
     #[test]
@@ -358,7 +358,7 @@ mod tests {
             ("ratelimit", "\"p\";r=1;t=1"),
             ("tidegate-stored", "{}"),
         ]);
-        assert!(head.starts_with("+cache-control:max-age=300\n+tidegate-stored:{\"status\":200"));
+        assert!(head.starts_with("+cache-control:max-age=300\n+tidegate-stored:1 200 "));
     }
 
     #[test]

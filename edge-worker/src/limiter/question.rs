@@ -5,8 +5,8 @@
 //! pure, so deciding again from these gives the same verdict, and there is no second
 //! notation of verdicts that could disagree with the first.
 
-use tidegate_core::Timestamp;
 use tidegate_core::rate::{Admission, Limit, LimitKey, State};
+use tidegate_core::{Timestamp, canonical};
 use worker::js_sys::{decode_uri_component, encode_uri_component};
 use worker::{Env, Request, Response, Result};
 
@@ -41,7 +41,8 @@ fn url(limit: &Limit) -> String {
 pub(super) fn read(request: &Request) -> Result<Limit> {
     let url = request.inner().url();
     let limit = url.split_once('?').map_or("", |(_, query)| query);
-    Ok(serde_json::from_str(&String::from(decode_uri_component(limit)?))?)
+    let limit = String::from(decode_uri_component(limit)?);
+    canonical::read(&limit).map_err(|error| worker::Error::RustError(error.to_string()))
 }
 
 /// The answer: `state` is what was known at `now`.
