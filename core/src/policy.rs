@@ -339,7 +339,7 @@ impl Policy {
 
     /// The same, able to tell under which terms its routes keep answers ([`Plan::terms`]): for
     /// who stores under one policy and serves under the next.
-    pub(crate) fn with_terms(self) -> Self {
+    pub fn with_terms(self) -> Self {
         Self { terms: Terms::of_all(&self.model.routes), ..self }
     }
 
