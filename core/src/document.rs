@@ -26,6 +26,7 @@ mod edge;
 mod edge_cache;
 mod environment;
 mod fields;
+mod isolate_memory;
 mod jwt;
 mod limits;
 mod lint;

@@ -9,6 +9,7 @@ pub mod edge;
 mod edge_cache;
 mod fail_open;
 pub mod identify;
+mod isolate_memory;
 pub mod maintenance;
 pub mod overrides;
 pub mod pattern;
@@ -21,6 +22,7 @@ mod terms;
 pub mod units;
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -33,6 +35,7 @@ use sha2::{Digest, Sha256};
 
 pub use edge::Edge;
 pub use edge_cache::EdgeCache;
+pub use isolate_memory::IsolateMemory;
 pub use maintenance::{Closed, Maintenance, Page};
 pub use overrides::Overrides;
 pub use pattern::Pattern;
@@ -65,6 +68,8 @@ pub struct Policy {
     terms: Vec<[Terms; 2]>,
     /// Paths that pass in maintenance.
     passing: RouteTable,
+    /// The canonical JSON that it was read from.
+    source: Option<Box<str>>,
     /// Clients that are let in again at run time.
     forgiven: overrides::Forgiven,
 }
@@ -334,7 +339,8 @@ impl Policy {
         let passing = model.maintenance.passing();
         let forgiven = overrides::Forgiven::new();
         let terms = Vec::new();
-        Ok(Self { model, table, browsers_store_nothing, terms, passing, forgiven })
+        let source = None;
+        Ok(Self { model, table, browsers_store_nothing, terms, passing, source, forgiven })
     }
 
     /// The same, able to tell under which terms its routes keep answers ([`Plan::terms`]): for
@@ -345,7 +351,14 @@ impl Policy {
 
     /// Reads the canonical JSON.
     pub fn from_json(json: &str) -> Result<Self, LoadError> {
-        Self::new(canonical::read(json).map_err(LoadError::Json)?)
+        let policy = Self::new(canonical::read(json).map_err(LoadError::Json)?)?;
+        Ok(Self { source: Some(json.into()), ..policy })
+    }
+
+    /// The canonical JSON that it was read from, unless it was made otherwise or changed since: to
+    /// read it once more takes no code of its own, other than to copy or to write a policy.
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
     }
 
     /// Writes the canonical JSON: the same policy always gives the same bytes.

@@ -8,9 +8,13 @@
 //! A store that fails is an empty store: no request fails because of it.
 
 pub(crate) mod entry;
+mod memory;
 pub(crate) mod voided;
 
+use std::cell::OnceCell;
+
 use tidegate_core::headers::{Fields, Vary};
+use tidegate_core::policy::IsolateMemory;
 use tidegate_core::store::NotStored;
 use tidegate_core::{CacheKey, Host, Lookup, Request, Timestamp};
 use worker::js_sys::{self, futures::JsFuture};
@@ -23,10 +27,10 @@ use crate::clock;
 use crate::digest;
 use crate::edits::Edits;
 use crate::head::Head;
-use crate::platform::{discard, put_whole, respond};
+use crate::platform::{put_whole, respond};
 use crate::purges;
 
-pub(crate) use entry::Entry;
+pub(crate) use entry::{Entry, Kept};
 
 /// Bytes of a body at most. The platform takes 512 MB; but the two branches of a body being
 /// stored share the isolate's 128 MB when the client reads slower than the cache.
@@ -47,12 +51,18 @@ pub(crate) fn refusal(status: u16, fields: &Head) -> Option<NotStored> {
 /// The cache of this data centre.
 pub(crate) struct CacheStore {
     cache: web_sys::Cache,
+    /// What of it this isolate keeps in its own memory.
+    memory: IsolateMemory,
 }
 
 /// Where the answers of one key lie.
 pub(crate) struct Place {
-    /// The answer that came first lies here, and says by `Vary` where others would be.
-    first: String,
+    /// What tells it from all others: the key, and the host whose name it has.
+    key: Box<[u8]>,
+    host: String,
+    /// The answer that came first lies here, and says by `Vary` where others would be. A hit in
+    /// memory needs no URL.
+    first: OnceCell<String>,
     /// Which variants belong to that answer: those of one before it are void.
     pub(crate) generation: Timestamp,
     /// `Vary` of the first answer, when that is not for the request at hand, and where the one
@@ -61,34 +71,45 @@ pub(crate) struct Place {
 }
 
 impl CacheStore {
-    /// The default cache.
-    pub(crate) fn open() -> Option<Self> {
+    /// The default cache, behind a memory by this rule.
+    pub(crate) fn open(memory: IsolateMemory) -> Option<Self> {
         let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
-        Some(Self { cache: scope.caches().ok()?.default() })
+        Some(Self { cache: scope.caches().ok()?.default(), memory })
     }
 
     /// Looks `key` up for a request; also says where an answer to it goes.
     pub(crate) async fn look_up(
         &self,
+        context: &Context,
         key: &CacheKey,
         asked: &Request<'_, Head>,
     ) -> (Lookup<Entry>, Place) {
         let (mut place, request) = (Place::of(key, asked.host), asked.fields);
-        let Some(first) = self.read_valid(&place, &place.first, asked).await else {
+        if self.memory.is_on()
+            && let Some(entry) = memory::find(&place, asked)
+        {
+            place.generation = entry.generation;
+            return (Lookup::Found(entry), place);
+        }
+        let Some(first) = self.read_valid(&place, place.first(), asked).await else {
             return (Lookup::Nothing, place);
         };
         place.generation = first.generation;
         if first.suits(request) {
+            memory::keep_later(context, self.memory, &place, &first);
             return (Lookup::Found(first), place);
         }
-        discard(&first.response);
+        first.discard();
         let vary = first.vary();
         let variant = place.variant(&vary, request);
         let found = self.read_valid(&place, &variant, asked).await;
         place.variant = Some((vary, variant));
         match found {
             // Always, but for two variants whose digests are the same.
-            Some(entry) if entry.suits(request) => (Lookup::Found(entry), place),
+            Some(entry) if entry.suits(request) => {
+                memory::keep_later(context, self.memory, &place, &entry);
+                (Lookup::Found(entry), place)
+            }
             _ => (Lookup::OtherVariants, place),
         }
     }
@@ -98,11 +119,13 @@ impl CacheStore {
     pub(crate) fn put_later(
         &self,
         context: &Context,
-        url: String,
-        response: &web_sys::Response,
+        place: &Place,
+        (url, response): (String, &web_sys::Response),
         head: &Edits,
         turn: Option<Turn>,
     ) {
+        memory::forget(&place.key);
+        let key = place.key.clone();
         let copy = response.clone();
         // The cache keeps no 206 and few errors, so the status is among the facts.
         let entry = copy.and_then(|copy| respond(200, copy.body().as_ref(), head.as_str()));
@@ -117,17 +140,22 @@ impl CacheStore {
                 Ok(_) => console_warn!("tidegate: not stored, the body was cut off: {url}"),
                 Err(error) => console_warn!("tidegate: not stored, {error:?}: {url}"),
             }
+            // Meanwhile somebody may have taken what was there before.
+            memory::forget(&key);
             drop(turn);
         });
     }
 
-    /// Takes out what lies at `url` in this data centre, without keeping anyone waiting.
-    pub(crate) fn delete_later(&self, context: &Context, url: String) {
-        let cache = self.cache.clone();
+    /// Takes out what lies at `url`, which is at `place`, in this data centre, without keeping
+    /// anyone waiting.
+    pub(crate) fn delete_later(&self, context: &Context, place: &Place, url: String) {
+        memory::forget(&place.key);
+        let (cache, key) = (self.cache.clone(), place.key.clone());
         context.wait_until(async move {
             if let Err(error) = JsFuture::from(cache.delete_with_str(&url)).await {
                 console_warn!("tidegate: not deleted, {error:?}: {url}");
             }
+            memory::forget(&key);
         });
     }
 
@@ -139,6 +167,7 @@ impl CacheStore {
         name: &str,
         now: Timestamp,
     ) {
+        memory::void(name, now);
         let url = mark(host.as_str(), name);
         let put = respond(200, None, voided::head(now).as_str())
             .map(|mark| JsFuture::from(self.cache.put_with_str(&url, &mark)));
@@ -161,7 +190,7 @@ impl CacheStore {
         let entry = Entry::read(url, self.read(url).await.ok()??)?;
         let is_void = self.is_void(place, &entry, asked).await;
         if is_void {
-            discard(&entry.response);
+            entry.discard();
         }
         (!is_void).then_some(entry)
     }
@@ -216,19 +245,28 @@ impl Place {
     /// for, since a Worker may only use names of its own zone, and under a path that no route
     /// serves.
     pub(crate) fn of(key: &CacheKey, host: &Host<'_>) -> Self {
-        let digest = digest::hex(key.as_bytes());
-        let first = format!("https://{}/.tidegate/cache/{digest}", host.as_str());
-        Self { first, generation: clock::now(), variant: None }
+        let host = host.as_str();
+        let whole = [key.as_bytes(), b"\n", host.as_bytes()].concat();
+        Self {
+            key: whole.into(),
+            host: host.into(),
+            first: OnceCell::new(),
+            generation: clock::now(),
+            variant: None,
+        }
     }
 
     /// Where the answer lies that all others of the key are found by.
     pub(crate) fn first(&self) -> &str {
-        &self.first
+        self.first.get_or_init(|| {
+            let key = &self.key[..self.key.len() - self.host.len() - 1];
+            ["https://", &self.host, "/.tidegate/cache/", &digest::hex(key)].concat()
+        })
     }
 
     /// The name of all answers of the key, by which they can be purged.
     pub(crate) fn name(&self) -> &str {
-        self.first.rsplit('/').next().unwrap_or_default()
+        self.first().rsplit('/').next().unwrap_or_default()
     }
 
     /// Where an answer goes that varies like this: in place of the first, unless that is
@@ -236,17 +274,17 @@ impl Place {
     pub(crate) fn for_answer(&self, vary: &Vary, request: &impl Fields) -> String {
         match &self.variant {
             Some((first, _)) if first == vary => self.variant(vary, request),
-            _ => self.first.clone(),
+            _ => self.first().to_owned(),
         }
     }
 
     /// Where the answer to the request at hand lies, if it varies as what is stored does.
     pub(crate) fn of_answer(&self) -> &str {
-        self.variant.as_ref().map_or(&self.first, |(_, url)| url)
+        self.variant.as_ref().map_or_else(|| self.first(), |(_, url)| url)
     }
 
     fn variant(&self, vary: &Vary, request: &impl Fields) -> String {
         let variant = digest::hex(vary.signature(request).as_bytes());
-        format!("{}/{}/{variant}", self.first, self.generation.as_millis())
+        format!("{}/{}/{variant}", self.first(), self.generation.as_millis())
     }
 }

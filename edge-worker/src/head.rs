@@ -100,6 +100,11 @@ impl Head {
         Self { text, start, fields }
     }
 
+    /// Bytes of the text.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     /// Every field line in its order.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.iter().map(|field| (self.name(field), &self.text[field.colon + 1..field.end]))

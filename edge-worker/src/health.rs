@@ -1,6 +1,6 @@
 //! `GET /.tidegate/health`: whether this tier runs, and which version of what.
 
-use tidegate_core::Tier;
+use tidegate_core::{Policy, Tier};
 use tidegate_core::headers::FieldsMut;
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys;
@@ -22,7 +22,7 @@ pub(crate) fn answer(policy: &InForce) -> Result<web_sys::Response, JsValue> {
         r#"{{"status":"ok","tier":"{}","version":"{}","policy":"{}",{since}}}"#,
         Tier::Edge.as_str(),
         env!("CARGO_PKG_VERSION"),
-        policy.base.hash(),
+        Policy::hash_of(policy.base.source().unwrap_or_default()),
     );
     let mut head = Edits::default();
     head.set("content-type", "application/json");

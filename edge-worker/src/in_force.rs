@@ -259,7 +259,7 @@ impl Held {
         self.end = self.overrides.next_end_after(now);
         let base = self.base(embedded);
         // Read once more, since the code to copy a policy is as long as that of all this.
-        let again = || Some(Policy::from_json(&base.to_json()).ok()?.under(&self.overrides, now));
+        let again = || Some(Policy::from_json(base.source()?).ok()?.under(&self.overrides, now));
         self.overridden = (!self.overrides.is_empty()).then(again).flatten().map(Rc::new);
     }
 }

@@ -96,7 +96,7 @@ async fn answer(
     }
     let is_second = is_second(&env);
     let account = Account::open(&policy.model().edge, &env);
-    let answer = match CacheStore::open().filter(|_| !has_died) {
+    let answer = match CacheStore::open(policy.model().edge.memory).filter(|_| !has_died) {
         Some(store) => {
             let admitted = Default::default();
             let gate = Rc::new(Gate { policy, store, origin, account, env, context, admitted });

@@ -100,6 +100,25 @@ export function respond(status, body, edits) {
   return answer;
 }
 
+/** The body of `response` as bytes; `undefined` where it is longer than `limit`. */
+export async function readWhole(response, limit) {
+  const chunks = [];
+  let length = 0;
+  // Who leaves the loop lets go of the rest.
+  for await (const chunk of response.body ?? []) {
+    length += chunk.byteLength;
+    if (length > limit) return undefined;
+    chunks.push(chunk);
+  }
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
+}
+
 /** `request` as it is to go to `url`: its method and its unread body, other fields. */
 export function forward(request, url, edits) {
   sent.add(request);

@@ -27,6 +27,18 @@ extern "C" {
         edits: &str,
     ) -> Result<Response, JsValue>;
 
+    /// The body is a stream, bytes or `null`.
+    #[wasm_bindgen(catch, js_name = respond)]
+    pub(crate) fn respond_with(
+        status: u16,
+        body: &JsValue,
+        edits: &str,
+    ) -> Result<Response, JsValue>;
+
+    /// The body of `response` as a `Uint8Array`, if it is `limit` bytes long at most.
+    #[wasm_bindgen(js_name = readWhole)]
+    pub(crate) fn read_whole(response: &Response, limit: u32) -> Promise;
+
     #[wasm_bindgen(catch, js_name = respond)]
     pub(crate) fn respond_with_text(
         status: u16,

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use super::declare::{section, words};
 use super::decode::{Context, Decode, FromText, Located};
+use super::isolate_memory::{self, Memory};
 use super::secret::SecretName;
 use super::shape::Shape;
 use super::signature::{self, SignatureSection};
@@ -28,6 +29,9 @@ section! {
         /// Whether answers say in `Server-Timing` where their time went: off without it, since it
         /// tells everybody how long your origin takes.
         default server_timing: bool,
+        /// What each isolate keeps in its own memory, before the Cache API: `false`, or what
+        /// differs from the rule without it. Purges and invalidations void it, too.
+        optional memory: Memory,
         /// Which requests are a line of JSON each in the Worker's log: `none` without it,
         /// `forwarded` those that the cache did not answer, or `all`.
         optional log: RequestLog,
@@ -72,7 +76,7 @@ words!(RequestLog, "choice of requests", {
 
 pub(super) fn resolve(section: Option<EdgeSection>, context: &mut Context<'_>) -> Edge {
     let Some(section) = section else { return Edge::default() };
-    let EdgeSection { server_timing, log, signature, timeout, url, token, warm, warm_list } =
+    let EdgeSection { memory, server_timing, log, signature, timeout, url, token, warm, warm_list } =
         section;
     let asked = warm.value.iter().map(|url| (url, &warm.span));
     let list = warm_list.iter().map(|list| (&list.value, &list.span));
@@ -94,7 +98,9 @@ pub(super) fn resolve(section: Option<EdgeSection>, context: &mut Context<'_>) -
         value
     });
     let signature = signature.map(|section| signature::resolve(section, context));
+    let memory = isolate_memory::resolve(memory, context);
     Edge {
+        memory,
         server_timing,
         log: log.unwrap_or_default(),
         signature,

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::IsolateMemory;
 use crate::signature::SignatureRule;
 use crate::time::as_millis;
 
@@ -19,6 +20,9 @@ pub struct Edge {
     /// Whether answers say in `Server-Timing` where their time went.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub server_timing: bool,
+    /// What an isolate keeps in its own memory, before the Cache API.
+    #[serde(skip_serializing_if = "IsolateMemory::is_default")]
+    pub memory: IsolateMemory,
     /// Which requests are a line of the log each.
     #[serde(skip_serializing_if = "RequestLog::is_default")]
     pub log: RequestLog,

@@ -265,6 +265,7 @@ impl Policy {
     /// The same of a policy that nobody needs without them.
     #[must_use]
     pub fn under(mut self, overrides: &Overrides, now: Timestamp) -> Self {
+        self.source = None;
         self.forgiven = overrides.forgiven();
         for limit in &mut self.model.limits {
             let other = overrides.limits.get(&limit.name);

@@ -1,7 +1,9 @@
 //! A stored answer as it lies in the Cache API: with its own fields, except that the few
 //! which the cache reads or rewrites go by a prefix while they are in there.
 
+use core::ops::Deref;
 use core::str;
+use std::rc::Rc;
 
 use tidegate_core::forward::is_stored;
 use tidegate_core::headers::vary::VariantSignature;
@@ -9,12 +11,15 @@ use tidegate_core::headers::{Fields, Vary};
 use tidegate_core::invalidate::Tag;
 use tidegate_core::reuse::Answer;
 use tidegate_core::{Stored, Tier, Timestamp, response};
+use worker::js_sys::Uint8Array;
+use worker::wasm_bindgen::JsValue;
 use worker::web_sys;
 
 use crate::connection;
 use crate::edits::Edits;
 use crate::head::{Head, ResponseHead};
-use crate::{hex, platform};
+use crate::hex;
+use crate::platform::{self, discard};
 
 /// Our facts about the answer; they also tell one put from another.
 pub(super) const STORED: &str = "tidegate-stored";
@@ -39,10 +44,22 @@ const LINE: char = '.';
 
 /// A stored answer, taken out.
 pub(crate) struct Entry {
+    pub(super) kept: Rc<Kept>,
+    pub(crate) source: Source,
+}
+
+/// Where the body of a stored answer comes from.
+pub(crate) enum Source {
+    /// As the cache gave it; the body is unread.
+    Cache(web_sys::Response),
+    /// Out of this isolate's memory.
+    Memory(Uint8Array),
+}
+
+/// A stored answer without its body.
+pub(crate) struct Kept {
     /// Where it lies.
     pub(crate) url: String,
-    /// As the cache gave it; the body is unread.
-    pub(crate) response: web_sys::Response,
     /// The fields of the answer.
     pub(crate) fields: Head,
     /// What is known of it besides.
@@ -54,8 +71,8 @@ pub(crate) struct Entry {
     /// Which variants belong to it, if it is the first.
     pub(super) generation: Timestamp,
     /// The names by which it can be voided.
-    pub(crate) names: Vec<String>,
-    variant: String,
+    pub(super) names: Vec<String>,
+    pub(super) variant: String,
 }
 
 /// The fields by which the origin tells a stored answer from others, as it gave them.
@@ -92,19 +109,51 @@ impl Entry {
         let names = names.map(str::to_owned).collect();
         unmask(&mut fields);
         let url = url.into();
-        Some(Self {
-            url,
-            response,
-            fields,
-            stored,
-            origin_tag,
-            asked_at,
-            generation,
-            names,
-            variant,
-        })
+        let kept = Kept { url, fields, stored, origin_tag, asked_at, generation, names, variant };
+        Some(Self { kept: Rc::new(kept), source: Source::Cache(response) })
     }
 
+    /// Lets go of the body, which nobody will read.
+    pub(crate) fn discard(&self) {
+        if let Source::Cache(response) = &self.source {
+            discard(response);
+        }
+    }
+
+    /// Whether it came out of this isolate's memory.
+    pub(crate) fn is_from_memory(&self) -> bool {
+        matches!(self.source, Source::Memory(_))
+    }
+}
+
+impl Source {
+    /// The body for one answer: a stream, bytes, or nothing.
+    pub(crate) fn body(&self) -> JsValue {
+        match self {
+            Self::Cache(response) => response.body().map_or(JsValue::NULL, JsValue::from),
+            Self::Memory(bytes) if bytes.length() == 0 => JsValue::NULL,
+            Self::Memory(bytes) => bytes.into(),
+        }
+    }
+
+    /// A response with this body, to be copied or cut.
+    pub(crate) fn response(&self) -> Option<web_sys::Response> {
+        match self {
+            Self::Cache(response) => Some(Clone::clone(response)),
+            Self::Memory(_) => platform::respond_with(200, &self.body(), "").ok(),
+        }
+    }
+}
+
+impl Deref for Entry {
+    type Target = Kept;
+
+    fn deref(&self) -> &Kept {
+        &self.kept
+    }
+}
+
+impl Kept {
     /// What the origin is asked by whether this answer is still good (RFC 9111 §4.3.1).
     pub(crate) fn validators(&self) -> Validators<'_> {
         let is_validator =

@@ -6,7 +6,6 @@ use tidegate_core::{CacheKey, CacheRule, Lookup};
 
 use super::passage::Passage;
 use crate::cache_store::Entry;
-use crate::platform::discard;
 use crate::{alike_index, clock, purges};
 
 impl Passage<'_> {
@@ -18,7 +17,7 @@ impl Passage<'_> {
         let query = self.asked.target.query();
         for alike in alike_index::suiting(&self.any_query(rule), query) {
             let store = &self.gate.store;
-            let (found, _) = store.look_up(&alike.key, &self.asked).await;
+            let (found, _) = store.look_up(&self.gate.context, &alike.key, &self.asked).await;
             let Lookup::Found(entry) = found else { continue };
             let is_fresh = entry.stored.fresh_for(clock::now()).is_some();
             // It may have been purged by the URL that it was stored for.
@@ -26,7 +25,7 @@ impl Passage<'_> {
             if is_fresh && is_sure && alike.suits(&entry.fields, query) {
                 return Lookup::Found(entry);
             }
-            discard(&entry.response);
+            entry.discard();
         }
         Lookup::Nothing
     }

@@ -13,8 +13,11 @@ use super::passage::Passage;
 use super::{Answer, Stop};
 use crate::cache_store::Entry;
 use crate::edits::Edits;
-use crate::platform::{self, discard};
+use crate::platform;
 use crate::{clock, connection};
+
+/// How `Cache-Status` calls the isolate's memory.
+const FROM_MEMORY: &str = "memory";
 
 /// A stored answer without its body.
 pub(super) struct Whole<'a, F> {
@@ -34,10 +37,11 @@ impl Passage<'_> {
             Some(why) => Outcome::Collapsed { why, ttl },
             None => Outcome::Hit { ttl },
         };
+        let detail = detail.or(entry.is_from_memory().then_some(FROM_MEMORY));
         let status = CacheStatus { cache, outcome, key: key.as_deref(), detail };
         let whole =
             Whole { fields: &entry.fields, stored: &entry.stored, body_len: entry.body_len() };
-        self.send_stored(&whole, &entry.response, &status)
+        self.send_stored(&whole, entry, &status)
     }
 
     /// A stored answer: its head made anew, since the one in the store has fields of ours, and
@@ -45,20 +49,20 @@ impl Passage<'_> {
     pub(super) fn send_stored(
         &self,
         whole: &Whole<'_, impl Fields>,
-        response: &web_sys::Response,
+        entry: &Entry,
         status: &CacheStatus<'_>,
     ) -> Answer {
         let Whole { fields, stored, .. } = *whole;
         if self.is_unchanged(stored.status, fields) {
-            discard(response);
+            entry.discard();
             return self.not_modified(fields, Some(stored), status);
         }
         let mut head = Edits::default();
         head.add_all(fields.lines());
-        let (code, body) = self.fill(&mut head, whole, response);
+        let (code, body) = self.fill(&mut head, whole, entry);
         respond::age(&mut head, stored.age(clock::now()));
         self.finish(&mut head, code, fields, status);
-        platform::respond(code, body.as_ref(), head.as_str())
+        platform::respond_with(code, &body, head.as_str())
             .map_err(|_| Stop::Broken("unusable-entry"))
     }
 

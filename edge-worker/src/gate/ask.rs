@@ -81,7 +81,7 @@ impl Passage<'_> {
                 if is_rest_of(&begin, &answer.head) {
                     return self.complete(rule, &begin, answer, place, why);
                 }
-                discard(&begin.response);
+                begin.discard();
                 // Only to who asked for a part do these make sense.
                 if !matches!(answer.head.status(), 206 | 304 | 416) {
                     return self.keep(rule, answer, place, why);
@@ -95,7 +95,7 @@ impl Passage<'_> {
                     self.compare_with_head(rule, entry, &answer, place);
                 }
                 if let Some(entry) = known.into_entry() {
-                    discard(&entry.response);
+                    entry.discard();
                 }
                 self.keep(rule, answer, place, why)
             }
@@ -160,9 +160,14 @@ impl Passage<'_> {
     ) -> Answer {
         let mut head = Edits::default();
         head.add_all(completed(&begin.fields, rest.head.fields()).into_iter());
-        let whole = begin.response.body().zip(rest.response.body()).and_then(|(begin, rest)| {
-            platform::respond(200, Some(&platform::joined(&begin, &rest)), head.as_str()).ok()
-        });
+        let whole = begin
+            .source
+            .response()
+            .and_then(|begin| begin.body())
+            .zip(rest.response.body())
+            .and_then(|(begin, rest)| {
+                platform::respond(200, Some(&platform::joined(&begin, &rest)), head.as_str()).ok()
+            });
         let response = whole.ok_or(Stop::Broken("unusable-entry"))?;
         let head = ResponseHead::read(&response);
         self.keep(rule, FromOrigin { response, head, exchange: rest.exchange }, place, why)
@@ -189,7 +194,7 @@ impl Passage<'_> {
             // What an unsafe request invalidates is older than its own answer.
             let is_safe = self.asked.method.is_safe();
             let asked_at = if is_safe { exchange.requested_at } else { exchange.received_at };
-            self.put(rule, place, (response, None), fields, (stored, vary), asked_at);
+            self.put(rule, place, (Some(response), None), fields, (stored, vary), asked_at);
             self.remember_alike(rule, &self.key(rule), fields);
         } else if code < 500
             && let Some(turn) = self.turn.take()
@@ -224,7 +229,7 @@ impl Passage<'_> {
                 self.put(
                     rule,
                     place,
-                    (&entry.response, entry.origin_tag.as_deref()),
+                    (entry.source.response().as_ref(), entry.origin_tag.as_deref()),
                     &merged,
                     (stored, vary),
                     confirmed.exchange.requested_at,
@@ -232,14 +237,14 @@ impl Passage<'_> {
                 *stored
             }
             Store::Skip(_) => {
-                self.gate.store.delete_later(&self.gate.context, entry.url.clone());
+                self.gate.store.delete_later(&self.gate.context, place, entry.url.clone());
                 entry.stored
             }
         };
         let (tier, key, now) = (self.plan.tier, self.key_name(), confirmed.exchange.received_at);
         let status = respond::forwarded(tier, why, 304, &kept, now, key.as_deref());
         let known = Whole { fields: &merged, stored: &stored, body_len: entry.body_len() };
-        self.send_stored(&known, &entry.response, &status)
+        self.send_stored(&known, entry, &status)
     }
 
     /// What the answer to a HEAD says of the stored answer to GET: it is still good, or it is
@@ -256,7 +261,7 @@ impl Passage<'_> {
             return;
         }
         if contradicts(entry, said) {
-            return self.gate.store.delete_later(&self.gate.context, entry.url.clone());
+            return self.gate.store.delete_later(&self.gate.context, place, entry.url.clone());
         }
         let merged = merge(entry, said);
         if let Store::Keep { stored, vary } =
@@ -265,7 +270,7 @@ impl Passage<'_> {
             self.put(
                 rule,
                 place,
-                (&entry.response, entry.origin_tag.as_deref()),
+                (entry.source.response().as_ref(), entry.origin_tag.as_deref()),
                 &merged,
                 (&stored, &vary),
                 answer.exchange.requested_at,
@@ -295,11 +300,12 @@ impl Passage<'_> {
         &self,
         rule: &CacheRule,
         place: &Place,
-        (response, origin_tag): (&web_sys::Response, Option<&str>),
+        (response, origin_tag): (Option<&web_sys::Response>, Option<&str>),
         fields: &impl Fields,
         (stored, vary): (&Stored, &Vary),
         asked_at: Timestamp,
     ) {
+        let Some(response) = response else { return };
         let url = place.for_answer(vary, self.asked.fields);
         let tags = self.plan.tags(&self.asked, &self.who, fields);
         let facts = Facts {
@@ -312,7 +318,13 @@ impl Passage<'_> {
             tags: &tags,
         };
         let head = entry::head(fields, &facts, clock::now());
-        self.gate.store.put_later(&self.gate.context, url, response, &head, self.turn.take());
+        self.gate.store.put_later(
+            &self.gate.context,
+            place,
+            (url, response),
+            &head,
+            self.turn.take(),
+        );
     }
 
     pub(super) async fn fetch(&self, fields: Edits) -> Result<FromOrigin, Stop> {

@@ -6,19 +6,20 @@ use tidegate_core::headers::range::ContentRange;
 use tidegate_core::headers::{Fields, FieldsMut};
 use tidegate_core::partial::{self, Selection};
 use tidegate_core::{Method, Stored};
-use worker::web_sys::{ReadableStream, Response};
+use worker::wasm_bindgen::JsValue;
+use worker::web_sys::ReadableStream;
 
 use super::answer::Whole;
 use super::passage::Passage;
-use crate::cache_store::Entry;
+use crate::cache_store::{Entry, Kept};
 use crate::clock;
 use crate::edits::Edits;
-use crate::platform::{self, discard};
+use crate::platform;
 
 impl Passage<'_> {
     /// What of a stored answer suits the request's Range.
     pub(super) fn select(&self, entry: &Entry) -> Selection {
-        let Entry { fields, stored, .. } = entry;
+        let Kept { fields, stored, .. } = &**entry;
         self.select_of(&Whole { fields, stored, body_len: entry.body_len() })
     }
 
@@ -42,33 +43,39 @@ impl Passage<'_> {
         &self,
         head: &mut Edits,
         whole: &Whole<'_, impl Fields>,
-        response: &Response,
-    ) -> (u16, Option<ReadableStream>) {
+        entry: &Entry,
+    ) -> (u16, JsValue) {
         let status = whole.stored.status;
         // What came without a body is stored with an empty one, which the platform takes for one.
         if self.asked.method == Method::Head || matches!(status, 204 | 205 | 304) {
-            discard(response);
-            return (status, None);
+            entry.discard();
+            return (status, JsValue::NULL);
         }
-        let stored = response.body();
-        match (self.select_of(whole), stored) {
+        let selection = self.select_of(whole);
+        let stream = || entry.source.response()?.body();
+        let stored = match selection {
+            Selection::Piece { .. } | Selection::Pieces(_) => stream(),
+            _ => None,
+        };
+        match (selection, stored) {
             (Selection::Piece { bytes, content_range }, Some(stored)) => {
                 head.set("content-range", &content_range.to_string());
                 head.remove("content-length");
-                (206, Some(platform::cut(&stored, &pieces([(String::new(), bytes)]), "")))
+                let piece = pieces([(String::new(), bytes)]);
+                (206, platform::cut(&stored, &piece, "").into())
             }
             (Selection::Pieces(ranges), Some(stored)) if are_in_order(&ranges) => {
-                (206, Some(self.multipart(head, whole, &ranges, &stored)))
+                (206, self.multipart(head, whole, &ranges, &stored).into())
             }
             (Selection::Unsatisfiable { length }, _) => {
-                discard(response);
+                entry.discard();
                 head.set("content-range", &format!("bytes */{length}"));
                 head.remove("content-length");
-                (416, None)
+                (416, JsValue::NULL)
             }
             // What is missing is never served: see `Gate::answer`. What is wanted out of order
             // would have to wait in memory for what comes before it: the whole is allowed, too.
-            (_, stored) => (status, stored),
+            _ => (status, entry.source.body()),
         }
     }
 

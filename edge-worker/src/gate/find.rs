@@ -8,12 +8,11 @@ use crate::account::Part;
 use crate::asking::{self, Joined};
 use crate::cache_store::{Entry, Place};
 use crate::clock;
-use crate::platform::discard;
 
 impl Passage<'_> {
     /// What the core says of what is stored; also where an answer to the request goes.
     pub(super) async fn find(&self, rule: &CacheRule, key: &CacheKey) -> (Reuse<Entry>, Place) {
-        let looking = self.gate.store.look_up(key, &self.asked);
+        let looking = self.gate.store.look_up(&self.gate.context, key, &self.asked);
         let (found, place) = self.gate.account.timed(Part::Cache, looking).await;
         let found = match found {
             Lookup::Nothing => self.find_alike(rule).await,
@@ -41,7 +40,7 @@ impl Passage<'_> {
             Joined::Alone => {}
             Joined::Follows => {
                 if let Some(entry) = decision.answer() {
-                    discard(&entry.response);
+                    entry.discard();
                 }
                 asking::wait(place.of_answer()).await;
                 self.collapsed = Some(why.fwd());

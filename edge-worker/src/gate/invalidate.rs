@@ -52,7 +52,7 @@ impl Passage<'_> {
         let place = Place::of(&CacheKey::of(&rule.key, &get, &self.who), &host);
         // With the first answer gone, nothing leads to its variants.
         if kept.is_none_or(|kept| kept.first() != place.first()) {
-            gate.store.delete_later(&gate.context, place.first().to_owned());
+            gate.store.delete_later(&gate.context, &place, place.first().to_owned());
         }
     }
 }
