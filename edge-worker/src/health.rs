@@ -1,7 +1,7 @@
 //! `GET /.tidegate/health`: whether this tier runs, and which version of what.
 
-use tidegate_core::{Policy, Tier};
 use tidegate_core::headers::FieldsMut;
+use tidegate_core::{Policy, Tier};
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys;
 

@@ -59,6 +59,7 @@ edge = { mode = "default", ttl = "1h", stale_while_revalidate = "1h", client_dir
 edge_cache = "workers-cache"
 
 [edge]
+memory = { size = "96KiB", object = "64KiB" }
 server_timing = true
 log = "forwarded"
 timeout = "2s"

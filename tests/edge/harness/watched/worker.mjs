@@ -11,6 +11,14 @@ const faults = { objects: "none", ratelimits: "none", dataset: "none" };
 /** What was written to the dataset. */
 const points = [];
 
+/** Questions to the Cache API. */
+let cache = 0;
+const { match } = Cache.prototype;
+Cache.prototype.match = function (...asked) {
+  cache += 1;
+  return match.apply(this, asked);
+};
+
 let told;
 const tell = Date.now;
 Date.now = () => told ?? tell();
@@ -93,6 +101,7 @@ export default class extends WorkerEntrypoint {
 
   async #control(url, request) {
     if (url.pathname === "/calls") return Response.json(calls);
+    if (url.pathname === "/cache") return Response.json(cache);
     if (url.pathname === "/points") return Response.json(points);
     if (url.pathname === "/fault") {
       Object.assign(faults, await request.json());
