@@ -230,7 +230,7 @@ impl Gate {
             }
             (_, Want::Refreshed(_)) => return Ok(None),
             (Reuse::Serve { answer, .. }, _) => {
-                return Ok(Some((answer.response, false)));
+                return Ok(answer.source.response().map(|response| (response, false)));
             }
             (Reuse::ServeStale { answer, .. } | Reuse::Revalidate { answer, .. }, _) => {
                 Known::to_confirm(answer)

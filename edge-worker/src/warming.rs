@@ -35,8 +35,9 @@ pub fn scheduled(_event: JsValue, env: Env, context: worker_sys::Context) -> Pro
         return Promise::resolve(&JsValue::UNDEFINED);
     };
     future_to_promise(async move {
-        if let (Some(store), Some(embedded)) = (CacheStore::open(), embedded_policy::get()) {
-            let policy = in_force::get(&embedded, &env, &context).await;
+        let Some(embedded) = embedded_policy::get() else { return Ok(JsValue::UNDEFINED) };
+        let policy = in_force::get(&embedded, &env, &context).await;
+        if let Some(store) = CacheStore::open(policy.model().edge.memory) {
             let account = Account::open(&policy.model().edge, &env);
             let (origin, admitted) = (Rc::new(origin), Default::default());
             let gate = Gate { policy, store, origin, account, env, context, admitted };

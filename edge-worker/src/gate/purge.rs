@@ -117,7 +117,7 @@ impl Gate {
         if rule.key.is_of_the_target() {
             let place = Place::of(&CacheKey::of(&rule.key, &get, &Identity::Anonymous), host);
             news.add(&Purge::name(place.name()), now);
-            self.store.delete_later(&self.context, place.first().to_owned());
+            self.store.delete_later(&self.context, &place, place.first().to_owned());
         } else {
             let name = voided::resource(&Resource::kept(&rule.key, &get));
             news.add(&Purge::name(&name), now);
