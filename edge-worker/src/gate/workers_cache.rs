@@ -27,7 +27,7 @@ use super::passage::Passage;
 use super::{Answer, Stop};
 use crate::account::Part;
 use crate::cache_store::entry::{self, Facts};
-use crate::cache_store::{self, Entry, Place};
+use crate::cache_store::{self, Entry, Kept, Place};
 use crate::head::ResponseHead;
 use crate::platform::{self, discard};
 use crate::{clock, digest};
@@ -92,12 +92,12 @@ impl Passage<'_> {
             let (why, code) = (ForwardReason::UriMiss, entry.stored.status);
             let key = self.key_name();
             let status = respond::forwarded(Tier::Edge, why, code, &kept, now, key.as_deref());
-            let Entry { fields, stored, .. } = &entry;
+            let Kept { fields, stored, .. } = &*entry;
             let whole = Whole { fields, stored, body_len: entry.body_len() };
-            return self.send_stored(&whole, &entry.response, &status);
+            return self.send_stored(&whole, &entry, &status);
         }
         if self.gate.store.is_void(&Place::of(key, self.asked.host), &entry, &self.asked).await {
-            discard(&entry.response);
+            entry.discard();
             return self.past_the_cache(rule, ForwardReason::UriMiss).await;
         }
         let found = match entry.suits(self.asked.fields) {
@@ -110,7 +110,7 @@ impl Passage<'_> {
                 self.serve(&answer, Ttl::stale(staleness), Some(DETAIL))
             }
             Reuse::Revalidate { answer, why } | Reuse::Forward { fallback: Some(answer), why } => {
-                discard(&answer.response);
+                answer.discard();
                 self.past_the_cache(rule, why).await
             }
             Reuse::Forward { fallback: None, why } => self.past_the_cache(rule, why).await,
