@@ -58,7 +58,7 @@ type Facts = BTreeMap<String, String>;
 impl PolicyDiff {
     /// Compares them by requests made from the routes of both.
     pub fn between(before: &Policy, after: &Policy) -> Self {
-        let mut diff = Self { settings: settings(before, after), ..Self::default() };
+        let mut diff = Self::default();
         let mut places = BTreeMap::new();
         for probe in probes::of(before, after) {
             let (Ok(host), Ok(target)) =
@@ -76,7 +76,23 @@ impl PolicyDiff {
                 }
             }
         }
+        diff.settings = settings(before, after);
+        let mut rest = Vec::new();
+        compare("", &by_name(before), &by_name(after), &mut rest);
+        rest.retain(|(place, ..)| !diff.has_shown(place));
+        diff.settings.extend(rest);
         diff
+    }
+
+    /// Whether a request has shown that this route or limit differs, so that its values need not
+    /// be listed one by one.
+    fn has_shown(&self, place: &str) -> bool {
+        let mut steps = place.splitn(3, '.');
+        let (kind, name) = (steps.next(), steps.next().unwrap_or_default());
+        self.changes.iter().any(|change| match kind {
+            Some("routes") => change.route.split(" → ").any(|route| route == name),
+            _ => change.facts.iter().any(|(fact, ..)| fact.strip_prefix("limit ") == Some(name)),
+        })
     }
 
     /// Whether nothing differs.
@@ -235,6 +251,25 @@ fn settings(before: &Policy, after: &Policy) -> Vec<(String, Value, Value)> {
     let mut settings = Vec::new();
     compare("", &value(before), &value(after), &mut settings);
     settings
+}
+
+/// Routes and limits by their names, for what of them no request shows.
+fn by_name(policy: &Policy) -> Value {
+    // Positions, which tell nothing where others stand before them.
+    const POSITIONS: [&str; 4] = ["name", "limits", "zone", "compression"];
+    let all: Value = serde_json::from_str(&policy.to_json()).unwrap_or_default();
+    let mut named = serde_json::Map::new();
+    for kind in ["routes", "limits"] {
+        let entries = all[kind].as_array().into_iter().flatten().map(|entry| {
+            let mut members = entry.as_object().cloned().unwrap_or_default();
+            let name = members.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            members.retain(|member, _| !POSITIONS.contains(&&**member));
+            // A dot in a name would look like a step.
+            (name.replace('.', "_"), members.into())
+        });
+        named.insert(kind.into(), entries.collect::<serde_json::Map<_, _>>().into());
+    }
+    named.into()
 }
 
 fn compare(place: &str, before: &Value, after: &Value, found: &mut Vec<(String, Value, Value)>) {
@@ -397,6 +432,15 @@ upstream = "a"
         assert!(diff.changes.is_empty() && !diff.is_empty());
         assert_eq!(diff.settings[0].0, "shim.listen");
         assert!(diff.to_string().contains("shim.listen"), "{diff}");
+    }
+
+    #[test]
+    fn what_no_request_shows_of_a_route_or_a_limit_is_said_all_the_same() {
+        let store = diff("limit = \"5 per 1m\"", "limit = \"5 per 1m\"\non_store_error = \"deny\"");
+        let places: Vec<&str> = store.settings.iter().map(|(place, ..)| &**place).collect();
+        assert_eq!((store.changes.len(), places), (0, vec!["limits.l.stores"]));
+        let shown = diff("ttl = \"1h\"", "ttl = \"2h\"");
+        assert!(shown.settings.is_empty(), "{shown}");
     }
 
     #[test]
