@@ -15,6 +15,7 @@ use crate::device::DeviceClass;
 use crate::headers::{Fields, cookie, list};
 use crate::identity::Identity;
 use crate::request::Request;
+use crate::sort::sort_by;
 
 /// What is in the key besides scheme, host and path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,7 +222,11 @@ impl KeyRule {
         let mut parameters: Vec<&str> = query.split('&').filter(counts).collect();
         if self.sort_query {
             // Stable and by name alone: `a=1&a=2` may differ from `a=2&a=1`.
-            parameters.sort_by_key(|parameter| parameter_name(parameter));
+            // Where they stand in the query is their order.
+            let order = |parameter: &&str| parameter.as_ptr();
+            sort_by(&mut parameters, |one, other| {
+                (parameter_name(one), order(one)) < (parameter_name(other), order(other))
+            });
         }
         (!parameters.is_empty()).then(|| Cow::Owned(parameters.join("&")))
     }

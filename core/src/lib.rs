@@ -100,6 +100,7 @@ pub mod response;
 pub mod reuse;
 pub mod rule;
 pub mod signature;
+mod sort;
 pub mod status_ttl;
 pub mod store;
 pub mod stored;

@@ -9,6 +9,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Malformed;
+use crate::sort::sort_by;
 use crate::time::as_millis;
 
 /// Times to live by status, the more specific first.
@@ -41,7 +42,7 @@ impl StatusTtls {
     /// Puts them in their order.
     pub fn new(ttls: impl IntoIterator<Item = StatusTtl>) -> Self {
         let mut ttls: Vec<_> = ttls.into_iter().collect();
-        ttls.sort_unstable();
+        sort_by(&mut ttls, |one, other| one < other);
         Self(ttls)
     }
 

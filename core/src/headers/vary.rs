@@ -8,6 +8,7 @@ use arrayvec::ArrayVec;
 
 use super::weight::weighted;
 use super::{Fields, list};
+use crate::sort::sort_by;
 
 /// Which request fields chose this answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +42,7 @@ impl Vary {
         if names.is_empty() {
             return Self::Nothing;
         }
-        names.sort_unstable();
+        sort_by(&mut names, |one, other| one < other);
         names.dedup();
         Self::Fields(names.into())
     }
@@ -170,7 +171,7 @@ fn spell_by_weight<'a>(
             many.as_mut_slice()
         }
     };
-    sorted.sort_unstable_by(|one, other| one.bytes().cmp(other.bytes()));
+    sort_by(sorted, |one, other| one.bytes().lt(other.bytes()));
     take(&(sorted.len() as u32).to_be_bytes())
         && sorted.iter().all(|member| {
             take(&(member.len() as u32).to_be_bytes()) && member.bytes().all(|byte| take(&[byte]))

@@ -12,6 +12,7 @@ use core::fmt;
 
 use super::{LoadError, Policy};
 use crate::rate::colo::Binding;
+use crate::sort::sort_by;
 use crate::time::Timestamp;
 use crate::token::Material;
 
@@ -90,7 +91,7 @@ impl Policy {
             }
         }
         names.extend(self.model.edge.secrets());
-        names.sort_unstable();
+        sort_by(&mut names, |one, other| one < other);
         names.dedup();
         names
     }
