@@ -100,6 +100,20 @@ export function respond(status, body, edits) {
   return answer;
 }
 
+/** A head that many answers begin with. */
+export function prepared(edits) {
+  const headers = new Headers();
+  edit(headers, edits);
+  return headers;
+}
+
+/** An answer with a copy of `headers`, edited: to copy is quicker than to write. */
+export function respondPrepared(status, body, headers, edits) {
+  const answer = new Response(body ?? null, { status, headers });
+  edit(answer.headers, edits);
+  return answer;
+}
+
 /** The body of `response` as bytes; `undefined` where it is longer than `limit`. */
 export async function readWhole(response, limit) {
   const chunks = [];

@@ -3,7 +3,7 @@
 use wasm_bindgen::prelude::*;
 use worker::Env;
 use worker::js_sys::Promise;
-use worker::web_sys::{Cache, ReadableStream, Request, Response};
+use worker::web_sys::{Cache, Headers, ReadableStream, Request, Response};
 
 #[wasm_bindgen(module = "/src/platform.js")]
 extern "C" {
@@ -32,6 +32,16 @@ extern "C" {
     pub(crate) fn respond_with(
         status: u16,
         body: &JsValue,
+        edits: &str,
+    ) -> Result<Response, JsValue>;
+
+    pub(crate) fn prepared(edits: &str) -> Headers;
+
+    #[wasm_bindgen(catch, js_name = respondPrepared)]
+    pub(crate) fn respond_prepared(
+        status: u16,
+        body: &JsValue,
+        headers: &Headers,
         edits: &str,
     ) -> Result<Response, JsValue>;
 

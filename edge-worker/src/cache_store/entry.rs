@@ -1,6 +1,7 @@
 //! A stored answer as it lies in the Cache API: with its own fields, except that the few
 //! which the cache reads or rewrites go by a prefix while they are in there.
 
+use core::cell::OnceCell;
 use core::ops::Deref;
 use core::str;
 use std::rc::Rc;
@@ -73,6 +74,8 @@ pub(crate) struct Kept {
     /// The names by which it can be voided.
     pub(super) names: Vec<String>,
     pub(super) variant: String,
+    /// The fields as the platform has them, once they were wanted more than once.
+    prepared: OnceCell<web_sys::Headers>,
 }
 
 /// The fields by which the origin tells a stored answer from others, as it gave them.
@@ -108,8 +111,18 @@ impl Entry {
         let names = fields.text(NAMES).into_iter().flat_map(|names| names.split(' '));
         let names = names.map(str::to_owned).collect();
         unmask(&mut fields);
-        let url = url.into();
-        let kept = Kept { url, fields, stored, origin_tag, asked_at, generation, names, variant };
+        let (url, prepared) = (url.into(), OnceCell::new());
+        let kept = Kept {
+            url,
+            fields,
+            stored,
+            origin_tag,
+            asked_at,
+            generation,
+            names,
+            variant,
+            prepared,
+        };
         Some(Self { kept: Rc::new(kept), source: Source::Cache(response) })
     }
 
@@ -171,6 +184,15 @@ impl Kept {
             Some(part) => usize::try_from(part.last - part.first + 1).ok(),
             None => self.fields.text("content-length")?.parse().ok(),
         }
+    }
+
+    /// The fields as the platform has them, to be copied.
+    pub(crate) fn prepared(&self) -> &web_sys::Headers {
+        self.prepared.get_or_init(|| {
+            let mut head = Edits::default();
+            head.add_all(self.fields.lines());
+            platform::prepared(head.as_str())
+        })
     }
 
     /// Which request fields chose this answer.

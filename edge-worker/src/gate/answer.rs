@@ -41,15 +41,19 @@ impl Passage<'_> {
         let status = CacheStatus { cache, outcome, key: key.as_deref(), detail };
         let whole =
             Whole { fields: &entry.fields, stored: &entry.stored, body_len: entry.body_len() };
-        self.send_stored(&whole, entry, &status)
+        // Out of memory it comes again and again, so that its head is worth preparing.
+        let prepared = entry.is_from_memory().then(|| entry.prepared());
+        self.send_stored(&whole, entry, prepared, &status)
     }
 
     /// A stored answer: its head made anew, since the one in the store has fields of ours, and
-    /// of its body what was asked for, as it streams out of the store.
+    /// of its body what was asked for, as it streams out of the store. `prepared` is the head
+    /// where the platform has it ready.
     pub(super) fn send_stored(
         &self,
         whole: &Whole<'_, impl Fields>,
         entry: &Entry,
+        prepared: Option<&web_sys::Headers>,
         status: &CacheStatus<'_>,
     ) -> Answer {
         let Whole { fields, stored, .. } = *whole;
@@ -58,12 +62,17 @@ impl Passage<'_> {
             return self.not_modified(fields, Some(stored), status);
         }
         let mut head = Edits::default();
-        head.add_all(fields.lines());
+        if prepared.is_none() {
+            head.add_all(fields.lines());
+        }
         let (code, body) = self.fill(&mut head, whole, entry);
         respond::age(&mut head, stored.age(clock::now()));
         self.finish(&mut head, code, fields, status);
-        platform::respond_with(code, &body, head.as_str())
-            .map_err(|_| Stop::Broken("unusable-entry"))
+        let answer = match prepared {
+            Some(prepared) => platform::respond_prepared(code, &body, prepared, head.as_str()),
+            None => platform::respond_with(code, &body, head.as_str()),
+        };
+        answer.map_err(|_| Stop::Broken("unusable-entry"))
     }
 
     /// 304 in place of a stored answer, with the fields that RFC 9110 §15.4.5 wants and

@@ -94,7 +94,7 @@ impl Passage<'_> {
             let status = respond::forwarded(Tier::Edge, why, code, &kept, now, key.as_deref());
             let Kept { fields, stored, .. } = &*entry;
             let whole = Whole { fields, stored, body_len: entry.body_len() };
-            return self.send_stored(&whole, &entry, &status);
+            return self.send_stored(&whole, &entry, None, &status);
         }
         if self.gate.store.is_void(&Place::of(key, self.asked.host), &entry, &self.asked).await {
             entry.discard();
