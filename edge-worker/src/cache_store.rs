@@ -27,7 +27,7 @@ use crate::clock;
 use crate::digest;
 use crate::edits::Edits;
 use crate::head::Head;
-use crate::platform::{put_whole, respond};
+use crate::platform::{put_whole, respond, why};
 use crate::purges;
 
 pub(crate) use entry::{Entry, Kept};
@@ -132,13 +132,13 @@ impl CacheStore {
         let cache = self.cache.clone();
         context.wait_until(async move {
             let stored = async {
-                let put = put_whole(&cache, &url, &entry?, MAX_BODY, entry::STORED);
+                let put = put_whole(&cache, &url, &entry?, MAX_BODY, entry::ENTRY);
                 JsFuture::from(put).await
             };
             match stored.await {
                 Ok(whole) if whole.is_truthy() => {}
                 Ok(_) => console_warn!("tidegate: not stored, the body was cut off: {url}"),
-                Err(error) => console_warn!("tidegate: not stored, {error:?}: {url}"),
+                Err(error) => console_warn!("tidegate: not stored, {}: {url}", why(&error)),
             }
             // Meanwhile somebody may have taken what was there before.
             memory::forget(&key);
@@ -153,7 +153,7 @@ impl CacheStore {
         let (cache, key) = (self.cache.clone(), place.key.clone());
         context.wait_until(async move {
             if let Err(error) = JsFuture::from(cache.delete_with_str(&url)).await {
-                console_warn!("tidegate: not deleted, {error:?}: {url}");
+                console_warn!("tidegate: not deleted, {}: {url}", why(&error));
             }
             memory::forget(&key);
         });
@@ -174,7 +174,7 @@ impl CacheStore {
         context.wait_until(async move {
             let put = async { put?.await };
             if let Err(error) = put.await {
-                console_warn!("tidegate: not voided, {error:?}: {url}");
+                console_warn!("tidegate: not voided, {}: {url}", why(&error));
             }
         });
     }
@@ -231,7 +231,8 @@ impl CacheStore {
 
 /// What the cache gave, if it gave anything.
 fn response(found: Result<JsValue, JsValue>) -> Result<Option<web_sys::Response>, ()> {
-    let found = found.map_err(|error| console_warn!("tidegate: the cache failed, {error:?}"))?;
+    let found =
+        found.map_err(|error| console_warn!("tidegate: the cache failed, {}", why(&error)))?;
     Ok((!found.is_undefined()).then(|| found.unchecked_into()))
 }
 

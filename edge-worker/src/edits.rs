@@ -14,6 +14,28 @@ impl Edits {
         &self.text
     }
 
+    /// The changes that are left when those are taken out which a later one makes void, and what
+    /// takes away a field that `is_there` says is not: each costs a call of the platform.
+    pub(crate) fn settled(&self, is_there: impl Fn(&str) -> bool) -> String {
+        let mut settled: Vec<&str> = Vec::with_capacity(16);
+        let mut kept: Vec<&str> = Vec::with_capacity(16);
+        for line in self.text.rsplit('\n').filter(|line| !line.is_empty()) {
+            let (operation, rest) = line.split_at(1);
+            let name = rest.split_once(':').map_or(rest, |(name, _)| name);
+            if settled.contains(&name) {
+                continue;
+            }
+            if operation != "+" {
+                settled.push(name);
+            }
+            if operation != "-" || is_there(name) {
+                kept.push(line);
+            }
+        }
+        kept.reverse();
+        kept.join("\n")
+    }
+
     /// Adds one line behind those named `name`.
     pub(crate) fn add(&mut self, name: &str, value: &str) {
         self.push('+', name, value);
@@ -80,6 +102,24 @@ impl FieldsMut for Edits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_later_change_makes_void_is_settled_and_the_rest_stays() {
+        let mut edits = Edits::default();
+        edits.drop("date");
+        edits.drop("absent");
+        edits.add("date", "now");
+        edits.add("cache-control", "private");
+        edits.add("x", "1");
+        edits.add("x", "2");
+        edits.set("cache-control", "public");
+        edits.remove("expires");
+        edits.append("cache-status", "tidegate-edge; hit");
+        let expected = "-date:\n+date:now\n+x:1\n+x:2\n=cache-control:public\n\
+                        +cache-status:tidegate-edge; hit";
+        assert_eq!(edits.settled(|name| name == "date"), expected);
+        assert_eq!(Edits::default().settled(|_| true), "");
+    }
 
     #[test]
     fn changes_keep_their_order_and_their_kind() {

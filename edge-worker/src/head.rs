@@ -73,10 +73,6 @@ impl ResponseHead {
         Self { head: Head::parse(text, start), status }
     }
 
-    pub(crate) fn into_fields(self) -> Head {
-        self.head
-    }
-
     pub(crate) fn status(&self) -> u16 {
         self.status
     }
@@ -105,6 +101,13 @@ impl Head {
         self.text.len()
     }
 
+    /// The head of these lines, `name:value` each.
+    pub(crate) fn of_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
+        let mut text = String::with_capacity(512);
+        lines.for_each(|line| ["\n", line].iter().for_each(|part| text.push_str(part)));
+        Self::parse(text, 0)
+    }
+
     /// Every field line in its order.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.iter().map(|field| (self.name(field), &self.text[field.colon + 1..field.end]))
@@ -113,19 +116,6 @@ impl Head {
     /// The first value of `name` (in lower case) as text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.pairs().find_map(|(n, value)| (n == name).then_some(value))
-    }
-
-    /// Lets every line go by another name: by the end of its own from `rename(name)` on, or
-    /// not at all where that is `None`.
-    pub(crate) fn rename(&mut self, rename: impl Fn(&str) -> Option<usize>) {
-        let text = &self.text;
-        self.fields.retain_mut(|field| match rename(&text[field.name..field.colon]) {
-            Some(skipped) => {
-                field.name += skipped;
-                true
-            }
-            None => false,
-        });
     }
 
     fn name(&self, field: &Field) -> &str {

@@ -122,7 +122,8 @@ async fn read(embedded: &Rc<Policy>, env: &Env, within: Duration) {
         Err(error) => {
             if held.fail(now) {
                 console_warn!(
-                    "tidegate: KV cannot be read ({error:?}); what was in force stays in force"
+                    "tidegate: KV cannot be read ({}); what was in force stays in force",
+                    platform::why(&error)
                 );
             }
         }
@@ -227,8 +228,9 @@ impl Held {
                     _ if self.overrides.is_empty() => "no overrides are in force".into(),
                     none if none.is_empty() => "other overrides are in force".into(),
                     misfits => format!(
-                        "other overrides are in force, but for those of {misfits:?}, which do not \
-                         fit the policy: `tidegate limits --edge` says why"
+                        "other overrides are in force, but for those of {}, which do not fit the \
+                         policy: `tidegate limits --edge` says why",
+                        misfits.join(", ")
                     ),
                 }
             }
@@ -365,7 +367,7 @@ mod tests {
             &mut held,
             r#"{"limits":{"gone":{"burst":1},"standard":{"quota":7,"window":60000}}}"#,
         );
-        assert!(said.unwrap().contains(r#"those of ["gone"]"#));
+        assert!(said.unwrap().contains("those of gone,"));
         assert_eq!(quota(&mut held, NOW), 7);
     }
 

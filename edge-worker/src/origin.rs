@@ -80,7 +80,7 @@ impl Origin {
                 Ok(Self { base: base.into() })
             }
             _ => Err(worker::Error::RustError(format!(
-                "{VARIABLE} must be http:// or https://, a host and perhaps a port, not {base:?}"
+                "{VARIABLE} must be http:// or https://, a host and perhaps a port, not `{base}`"
             ))),
         }
     }

@@ -71,6 +71,12 @@ export function requestHead(request) {
   return request.method + "\n" + request.url + lines(request.headers);
 }
 
+/** What an error says. */
+export const why = (error) => String(error?.message ?? error);
+
+/** One field of `response`; `undefined` where it is not there. */
+export const field = (response, name) => response.headers.get(name) ?? undefined;
+
 /** `STATUS` and then `\nname:value` for every field; each Set-Cookie is its own line. */
 export function responseHead(response) {
   return response.status + lines(response.headers);
@@ -107,8 +113,8 @@ export function prepared(edits) {
   return headers;
 }
 
-/** An answer with a copy of `headers`, edited: to copy is quicker than to write. */
-export function respondPrepared(status, body, headers, edits) {
+/** An answer with a copy of `headers`, edited. */
+export function respondCopied(status, body, headers, edits) {
   const answer = new Response(body ?? null, { status, headers });
   edit(answer.headers, edits);
   return answer;

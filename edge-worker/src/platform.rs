@@ -10,6 +10,12 @@ extern "C" {
     #[wasm_bindgen(js_name = requestHead)]
     pub(crate) fn request_head(request: &Request) -> String;
 
+    #[wasm_bindgen]
+    pub(crate) fn why(error: &JsValue) -> String;
+
+    #[wasm_bindgen]
+    pub(crate) fn field(response: &Response, name: &str) -> Option<String>;
+
     #[wasm_bindgen(js_name = responseHead)]
     pub(crate) fn response_head(response: &Response) -> String;
 
@@ -37,8 +43,8 @@ extern "C" {
 
     pub(crate) fn prepared(edits: &str) -> Headers;
 
-    #[wasm_bindgen(catch, js_name = respondPrepared)]
-    pub(crate) fn respond_prepared(
+    #[wasm_bindgen(catch, js_name = respondCopied)]
+    pub(crate) fn respond_copied(
         status: u16,
         body: &JsValue,
         headers: &Headers,

@@ -183,7 +183,11 @@ impl Keys {
         };
         let importing = platform::import_key(key.algorithm().as_str(), &material);
         let imported = JsFuture::from(importing).await.map_err(|_| {
-            console_error!("tidegate: WebCrypto does not take {key:?}");
+            let (algorithm, kid) = (key.algorithm().as_str(), key.kid.as_deref());
+            console_error!(
+                "tidegate: WebCrypto does not take the {algorithm} key `{}`",
+                kid.unwrap_or_default()
+            );
             Refusal::NoKeys
         })?;
         if let Some(place) = self.imported.borrow_mut().get_mut(at) {

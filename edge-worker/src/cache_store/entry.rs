@@ -1,5 +1,5 @@
-//! A stored answer as it lies in the Cache API: with its own fields, except that the few
-//! which the cache reads or rewrites go by a prefix while they are in there.
+//! A stored answer as it lies in the Cache API: with its own fields, but for the few which the
+//! cache reads or rewrites, and with all of them once more in a field of ours, beside our facts.
 
 use core::cell::OnceCell;
 use core::ops::Deref;
@@ -22,26 +22,20 @@ use crate::head::{Head, ResponseHead};
 use crate::hex;
 use crate::platform::{self, discard};
 
-/// Our facts about the answer; they also tell one put from another.
-pub(super) const STORED: &str = "tidegate-stored";
-/// Which variant the answer is: the values that chose it, in hexadecimal digits.
-const VARIANT: &str = "tidegate-variant";
-/// The origin's tag, where the one in the head is ours: see [`head`].
-const ORIGIN_TAG: &str = "tidegate-etag";
-/// Since when there is a first answer, whose variants are beside it: milliseconds since 1970.
-const GENERATION: &str = "tidegate-generation";
-/// When it was asked for, or confirmed: milliseconds since 1970.
-const ASKED_AT: &str = "tidegate-asked-at";
-/// The names by which the answer can be voided, other than by its key.
-const NAMES: &str = "tidegate-names";
+/// All that is known of the answer, its own head included, in one field: to read one costs the
+/// same whatever stands in it. It also tells one put from another.
+pub(super) const ENTRY: &str = "tidegate-entry";
 /// On an answer whose own fields on caches go by other names, see [`masked`].
 const MASKED: &str = "tidegate-masked";
-/// Before the name of a field that the cache would use or change.
+/// Before the name of a field of an answer that is masked.
 const KEPT: &str = "tidegate-kept-";
 /// Bytes of all tags that Cloudflare reads.
 const CACHE_TAG_FIELD_MAX: usize = 16_384;
-/// Between that and the name, with the line's number: for what cannot be joined to one line.
+/// Between that, with the line's number, and the name: what cannot be joined to one line.
 const LINE: char = '.';
+
+/// What the cache has beside the fields of the answer, or in their place.
+const BESIDE: [&str; 6] = ["cache-control", "date", "age", "cf-cache-status", "cache-tag", ENTRY];
 
 /// A stored answer, taken out.
 pub(crate) struct Entry {
@@ -102,15 +96,16 @@ pub(crate) struct Facts<'a> {
 impl Entry {
     /// `None` for what this version did not put there.
     pub(crate) fn read(url: &str, response: web_sys::Response) -> Option<Self> {
-        let mut fields = ResponseHead::read(&response).into_fields();
-        let stored = Stored::from_text(fields.text(STORED)?)?;
-        let variant = fields.text(VARIANT)?.into();
-        let origin_tag = fields.text(ORIGIN_TAG).map(str::to_owned);
-        let time = |name| Some(Timestamp::from_millis(fields.text(name)?.parse().ok()?));
-        let (asked_at, generation) = (time(ASKED_AT)?, time(GENERATION)?);
-        let names = fields.text(NAMES).into_iter().flat_map(|names| names.split(' '));
+        let record = platform::field(&response, ENTRY)?;
+        let mut chunks = Chunks(&record);
+        let stored = Stored::from_text(chunks.next()?)?;
+        let variant = chunks.next()?.into();
+        let mut time = || Some(Timestamp::from_millis(chunks.next()?.parse().ok()?));
+        let (asked_at, generation) = (time()?, time()?);
+        let origin_tag = chunks.next().map(str::to_owned).filter(|tag| !tag.is_empty());
+        let names = chunks.next()?.split(' ').filter(|name| !name.is_empty());
         let names = names.map(str::to_owned).collect();
-        unmask(&mut fields);
+        let fields = Head::of_lines(chunks);
         let (url, prepared) = (url.into(), OnceCell::new());
         let kept = Kept {
             url,
@@ -131,6 +126,24 @@ impl Entry {
         if let Source::Cache(response) = &self.source {
             discard(response);
         }
+    }
+
+    /// The fields as the platform has them, to be copied, and in `head` what makes the copy the
+    /// answer's own: to copy is quicker than to write.
+    pub(crate) fn copied(&self, head: &mut Edits) -> web_sys::Headers {
+        let Source::Cache(response) = &self.source else { return self.prepared().clone() };
+        for name in BESIDE {
+            head.drop(name);
+        }
+        // How long the body is the cache knows.
+        let is_lost = |name: &str| is_the_caches(name) && name != "content-length";
+        head.add_all(self.fields.lines().filter(|(name, _)| is_lost(name)));
+        response.headers()
+    }
+
+    /// Whether a field of this name may be among those that were copied.
+    pub(crate) fn may_be_copied(&self, name: &str) -> bool {
+        BESIDE.contains(&name) || self.fields.first(name).is_some()
     }
 
     /// Whether it came out of this isolate's memory.
@@ -186,8 +199,8 @@ impl Kept {
         }
     }
 
-    /// The fields as the platform has them, to be copied.
-    pub(crate) fn prepared(&self) -> &web_sys::Headers {
+    /// Out of memory an answer comes again and again, so that its head is made ready once.
+    fn prepared(&self) -> &web_sys::Headers {
         self.prepared.get_or_init(|| {
             let mut head = Edits::default();
             head.add_all(self.fields.lines());
@@ -223,25 +236,29 @@ pub(crate) fn head(fields: &impl Fields, facts: &Facts<'_>, now: Timestamp) -> E
     let mut origin_tag = facts.origin_tag;
     let directives = response::directives(Tier::Edge, fields);
     let is_coded = is_coded(fields);
-    let mut line = 0;
+    let mut own = String::new();
     for (name, value) in fields.lines() {
         let Ok(value) = str::from_utf8(value) else { continue };
+        let mut weakened = None;
         match name {
-            "content-encoding" | "content-length" if is_coded => {}
+            "content-encoding" | "content-length" if is_coded => continue,
             "etag" if is_coded && !value.starts_with("W/") => {
-                head.add(name, &format!("W/{value}"));
+                weakened = Some(format!("W/{value}"));
                 origin_tag = Some(value);
             }
             _ if !is_stored(name, &directives)
                 || connection::ends(fields, name)
-                || name.starts_with("tidegate-") => {}
-            "set-cookie" => {
-                head.add(&format!("{KEPT}{line}{LINE}{name}"), value);
-                line += 1;
+                || name.starts_with("tidegate-") =>
+            {
+                continue;
             }
-            _ if is_the_caches(name) => head.add(&format!("{KEPT}{name}"), value),
-            _ => head.add(name, value),
+            _ => {}
         }
+        let value = weakened.as_deref().unwrap_or(value);
+        if !is_the_caches(name) {
+            head.add(name, value);
+        }
+        put_chunk(&mut own, &[name, ":", value]);
     }
     let Facts { stored, variant, asked_at, generation, names, .. } = facts;
     let lifetime = stored.useful_until().since(now).as_secs().max(1);
@@ -250,25 +267,42 @@ pub(crate) fn head(fields: &impl Fields, facts: &Facts<'_>, now: Timestamp) -> E
     if !tags.is_empty() {
         head.add("cache-tag", &tags);
     }
-    head.add(STORED, &stored.to_text());
-    head.add(VARIANT, &hex::encode(variant.as_bytes()));
-    if let Some(tag) = origin_tag {
-        head.add(ORIGIN_TAG, tag);
+    let mut record = String::with_capacity(own.len() + 256);
+    for fact in [
+        &*stored.to_text(),
+        &hex::encode(variant.as_bytes()),
+        &asked_at.as_millis().to_string(),
+        &generation.as_millis().to_string(),
+        origin_tag.unwrap_or_default(),
+        &names.join(" "),
+    ] {
+        put_chunk(&mut record, &[fact]);
     }
-    head.add(ASKED_AT, &asked_at.as_millis().to_string());
-    head.add(GENERATION, &generation.as_millis().to_string());
-    if !names.is_empty() {
-        head.add(NAMES, &names.join(" "));
-    }
+    record.push_str(&own);
+    head.add(ENTRY, &record);
     head
 }
 
-/// Gives the fields of an answer their own names again, and takes away what is not its own.
-fn unmask(fields: &mut Head) {
-    fields.rename(|name| match name.strip_prefix(KEPT) {
-        Some(kept) => Some(KEPT.len() + kept.find(LINE).map_or(0, |line| line + 1)),
-        None => (!is_the_caches(name)).then_some(0),
-    });
+/// Writes `LENGTH:TEXT`, of which any number may stand behind each other.
+fn put_chunk(record: &mut String, parts: &[&str]) {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    record.push_str(&length.to_string());
+    record.push(':');
+    parts.iter().for_each(|part| record.push_str(part));
+}
+
+/// The chunks of a record, until one is not as [`put_chunk`] writes it.
+struct Chunks<'a>(&'a str);
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let (length, rest) = self.0.split_once(':')?;
+        let (chunk, rest) = rest.split_at_checked(length.parse().ok()?)?;
+        self.0 = rest;
+        Some(chunk)
+    }
 }
 
 /// An answer that no cache may keep, as it passes one: its own words on that by other names.
@@ -325,8 +359,8 @@ pub(crate) fn is_coded(fields: &impl Fields) -> bool {
     matches!(fields.first("content-encoding"), Some(b"gzip" | b"br"))
 }
 
-/// Whether the Cache API decides by this field, changes it, or adds it: in a stored head the
-/// answer's own has the prefix, and one without is not the answer's.
+/// Whether the Cache API decides by this field, changes it, or adds it: one in a stored head is not
+/// the answer's.
 fn is_the_caches(name: &str) -> bool {
     matches!(
         name,
@@ -342,12 +376,7 @@ fn is_the_caches(name: &str) -> bool {
             | "content-length"
             | "content-range"
             | "set-cookie"
-            | STORED
-            | ORIGIN_TAG
-            | VARIANT
-            | ASKED_AT
-            | GENERATION
-            | NAMES
+            | ENTRY
     )
 }
 
@@ -389,35 +418,37 @@ mod tests {
         head(&fields, &facts, NOW).as_str().into()
     }
 
+    /// What the record in a stored head says of the answer's own fields.
+    fn own(head: &str) -> Vec<String> {
+        let record = head.lines().find_map(|line| line.strip_prefix("+tidegate-entry:")).unwrap();
+        Chunks(record).skip(6).map(str::to_owned).collect()
+    }
+
+    fn other(head: &str) -> Vec<&str> {
+        head.lines().filter(|line| !line.starts_with("+tidegate-entry:")).collect()
+    }
+
     #[test]
     fn c4_the_cache_is_told_all_tags_that_it_can_purge_by_and_the_client_those_of_the_origin() {
         let tags = ["team:1", "with space", "", "team:2"].map(Tag::named);
         let head = tagged_head(&[("cache-tag", "team:2")], &tags);
-        assert!(head.starts_with("+tidegate-kept-cache-tag:team:2\n+cache-control:max-age=300\n"));
-        assert!(head.contains("\n+cache-tag:team:1,team:2\n"), "{head}");
+        assert_eq!(other(&head), ["+cache-control:max-age=300", "+cache-tag:team:1,team:2"]);
+        assert_eq!(own(&head), ["cache-tag:team:2"]);
     }
 
     #[test]
     fn the_cache_is_told_how_long_the_answer_is_of_use_and_nothing_else() {
-        let head = stored_head(&[
+        let fields = [
             ("cache-control", "private, s-maxage=1"),
             ("expires", "0"),
             ("date", "now"),
             ("age", "5"),
             ("x-own", "1"),
-        ]);
-        let lines: Vec<&str> = head.lines().collect();
-        assert_eq!(
-            lines[..5],
-            [
-                "+tidegate-kept-cache-control:private, s-maxage=1",
-                "+tidegate-kept-expires:0",
-                "+tidegate-kept-date:now",
-                "+x-own:1",
-                "+cache-control:max-age=300",
-            ]
-        );
-        assert!(lines[5].starts_with("+tidegate-stored:1 200 ") && lines.len() == 9);
+        ];
+        let head = stored_head(&fields);
+        assert_eq!(other(&head), ["+x-own:1", "+cache-control:max-age=300"]);
+        let but_age = ["cache-control:private, s-maxage=1", "expires:0", "date:now", "x-own:1"];
+        assert_eq!(own(&head), but_age);
     }
 
     #[test]
@@ -427,26 +458,38 @@ mod tests {
             ("keep-alive", "timeout=5"),
             ("x-hop", "1"),
             ("ratelimit", "\"p\";r=1;t=1"),
-            ("tidegate-stored", "{}"),
+            ("tidegate-entry", "{}"),
         ]);
-        assert!(head.starts_with("+cache-control:max-age=300\n+tidegate-stored:1 200 "));
+        assert_eq!(other(&head), ["+cache-control:max-age=300"]);
+        assert!(own(&head).is_empty());
     }
 
     #[test]
     fn every_cookie_keeps_a_line_of_its_own() {
         let head = stored_head(&[("set-cookie", "a=1"), ("set-cookie", "b=2")]);
-        let cookies = "+tidegate-kept-0.set-cookie:a=1\n+tidegate-kept-1.set-cookie:b=2\n";
-        assert!(head.starts_with(cookies), "{head}");
+        assert_eq!(own(&head), ["set-cookie:a=1", "set-cookie:b=2"]);
     }
 
     #[test]
     fn a_coded_body_is_stored_decoded_under_a_weak_validator() {
         let coded = [("content-encoding", "gzip"), ("content-length", "9"), ("etag", "\"1\"")];
         let head = stored_head(&coded);
-        assert!(head.starts_with("+etag:W/\"1\"\n+cache-control:"));
-        assert!(head.contains("\n+tidegate-etag:\"1\"\n"));
+        assert_eq!(other(&head), ["+etag:W/\"1\"", "+cache-control:max-age=300"]);
+        assert_eq!(own(&head), ["etag:W/\"1\""]);
+        assert!(head.contains("3:\"1\""), "the origin is asked by its own");
         let raw = [("content-encoding", "zstd"), ("content-length", "9"), ("etag", "\"1\"")];
-        let head = "+content-encoding:zstd\n+tidegate-kept-content-length:9\n+etag:\"1\"\n";
-        assert!(stored_head(&raw).starts_with(head));
+        let raw_fields = ["content-encoding:zstd", "content-length:9", "etag:\"1\""];
+        assert_eq!(own(&stored_head(&raw)), raw_fields);
+    }
+
+    #[test]
+    fn a_record_falls_into_its_chunks_whatever_stands_in_them() {
+        let mut record = String::new();
+        let texts = ["", "a:b", "3:xyz", "ü ,\"", "9"];
+        texts.iter().for_each(|text| put_chunk(&mut record, &[text]));
+        assert!(Chunks(&record).eq(texts));
+        for broken in ["", "x", "1", "-1:a", "2:a", "1:ü"] {
+            assert_eq!(Chunks(broken).next(), None, "{broken}");
+        }
     }
 }

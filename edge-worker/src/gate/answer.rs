@@ -28,6 +28,14 @@ pub(super) struct Whole<'a, F> {
     pub(super) body_len: Option<usize>,
 }
 
+/// Which fields a stored answer leaves with.
+pub(super) enum Head {
+    /// Those that it came with, which the platform has.
+    Own,
+    /// Those, brought up to date.
+    Updated,
+}
+
 impl Passage<'_> {
     /// Serves what is stored.
     pub(super) fn serve(&self, entry: &Entry, ttl: Ttl, detail: Option<&'static str>) -> Answer {
@@ -41,19 +49,15 @@ impl Passage<'_> {
         let status = CacheStatus { cache, outcome, key: key.as_deref(), detail };
         let whole =
             Whole { fields: &entry.fields, stored: &entry.stored, body_len: entry.body_len() };
-        // Out of memory it comes again and again, so that its head is worth preparing.
-        let prepared = entry.is_from_memory().then(|| entry.prepared());
-        self.send_stored(&whole, entry, prepared, &status)
+        self.send_stored(&whole, (entry, Head::Own), &status)
     }
 
     /// A stored answer: its head made anew, since the one in the store has fields of ours, and
-    /// of its body what was asked for, as it streams out of the store. `prepared` is the head
-    /// where the platform has it ready.
+    /// of its body what was asked for, as it streams out of the store.
     pub(super) fn send_stored(
         &self,
         whole: &Whole<'_, impl Fields>,
-        entry: &Entry,
-        prepared: Option<&web_sys::Headers>,
+        (entry, whose): (&Entry, Head),
         status: &CacheStatus<'_>,
     ) -> Answer {
         let Whole { fields, stored, .. } = *whole;
@@ -62,15 +66,22 @@ impl Passage<'_> {
             return self.not_modified(fields, Some(stored), status);
         }
         let mut head = Edits::default();
-        if prepared.is_none() {
-            head.add_all(fields.lines());
-        }
+        let copied = match whose {
+            Head::Own => Some(entry.copied(&mut head)),
+            Head::Updated => {
+                head.add_all(fields.lines());
+                None
+            }
+        };
         let (code, body) = self.fill(&mut head, whole, entry);
         respond::age(&mut head, stored.age(clock::now()));
         self.finish(&mut head, code, fields, status);
-        let answer = match prepared {
-            Some(prepared) => platform::respond_prepared(code, &body, prepared, head.as_str()),
-            None => platform::respond_with(code, &body, head.as_str()),
+        let answer = match copied {
+            Some(copied) => {
+                let edits = head.settled(|name| entry.may_be_copied(name));
+                platform::respond_copied(code, &body, &copied, &edits)
+            }
+            None => platform::respond_with(code, &body, &head.settled(|_| false)),
         };
         answer.map_err(|_| Stop::Broken("unusable-entry"))
     }

@@ -12,7 +12,7 @@ use tidegate_core::{
 };
 use worker::web_sys;
 
-use super::answer::Whole;
+use super::answer::{Head, Whole};
 use super::known::{
     Known, ask_for_confirmation, ask_for_the_rest, completed, contradicts, is_rest_of, merge,
 };
@@ -244,7 +244,7 @@ impl Passage<'_> {
         let (tier, key, now) = (self.plan.tier, self.key_name(), confirmed.exchange.received_at);
         let status = respond::forwarded(tier, why, 304, &kept, now, key.as_deref());
         let known = Whole { fields: &merged, stored: &stored, body_len: entry.body_len() };
-        self.send_stored(&known, entry, None, &status)
+        self.send_stored(&known, (entry, Head::Updated), &status)
     }
 
     /// What the answer to a HEAD says of the stored answer to GET: it is still good, or it is

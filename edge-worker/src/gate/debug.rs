@@ -1,7 +1,7 @@
 //! What was decided about a request, for those who show the token: `Tidegate-Debug: 1` asks for
 //! it, `Tidegate-Token` has the token, and neither goes to the origin.
 
-use tidegate_core::CacheKey;
+use tidegate_core::{CacheKey, Policy};
 
 use super::Gate;
 use super::passage::Passage;
@@ -31,7 +31,7 @@ impl Passage<'_> {
             }
             Err(why) => format!("bypass; reason={}", why.as_str()),
         };
-        let policy = self.gate.policy.base.hash();
+        let policy = Policy::hash_of(self.gate.policy.base.source().unwrap_or_default());
         let text =
             format!("tier={}; route={route}; policy={policy}; {cache}", self.plan.tier.as_str());
         let text: String =

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     fn head(lines: &str) -> Head {
-        ResponseHead::parse(format!("200\n{lines}")).into_fields()
+        Head::of_lines(lines.lines())
     }
 
     fn lines(stored: &str, update: &str, ours: bool) -> Vec<String> {

@@ -20,7 +20,7 @@ use worker::js_sys::futures::JsFuture;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{console_error, web_sys};
 
-use super::answer::Whole;
+use super::answer::{Head, Whole};
 use super::ask::FromOrigin;
 use super::known::Known;
 use super::passage::Passage;
@@ -94,7 +94,7 @@ impl Passage<'_> {
             let status = respond::forwarded(Tier::Edge, why, code, &kept, now, key.as_deref());
             let Kept { fields, stored, .. } = &*entry;
             let whole = Whole { fields, stored, body_len: entry.body_len() };
-            return self.send_stored(&whole, &entry, None, &status);
+            return self.send_stored(&whole, (&entry, Head::Own), &status);
         }
         if self.gate.store.is_void(&Place::of(key, self.asked.host), &entry, &self.asked).await {
             entry.discard();
@@ -157,8 +157,9 @@ fn say_once(said: &Result<JsValue, JsValue>) {
     }
     if !WAS_SAID.replace(true) {
         console_error!(
-            "tidegate: no second Worker for Workers Cache ({said:?}); what it would keep is asked of \
-             the origin: bind it as CACHED"
+            "tidegate: no second Worker for Workers Cache ({}); what it would keep is asked of the \
+             origin: bind it as CACHED",
+            platform::why(said.as_ref().unwrap_or_else(|error| error))
         );
     }
 }

@@ -94,8 +94,9 @@ impl DurableObject for Purger {
         let put = JsFuture::from(platform::put_kv(self.env.as_ref(), DOCUMENT, &text)).await;
         if let Err(error) = put {
             console_error!(
-                "tidegate: KV cannot be written ({error:?}), so other places hear of no purge yet; \
-                 it is tried again"
+                "tidegate: KV cannot be written ({}), so other places hear of no purge yet; \
+                 it is tried again",
+                platform::why(&error)
             );
             self.wake_at(clock::now() + RETRY).await?;
         }
