@@ -35,7 +35,8 @@ const CACHE_TAG_FIELD_MAX: usize = 16_384;
 const LINE: char = '.';
 
 /// What the cache has beside the fields of the answer, or in their place.
-const BESIDE: [&str; 6] = ["cache-control", "date", "age", "cf-cache-status", "cache-tag", ENTRY];
+const BESIDE: [&str; 7] =
+    ["cache-control", "content-length", "date", "age", "cf-cache-status", "cache-tag", ENTRY];
 
 /// A stored answer, taken out.
 pub(crate) struct Entry {
@@ -135,9 +136,7 @@ impl Entry {
         for name in BESIDE {
             head.drop(name);
         }
-        // How long the body is the cache knows.
-        let is_lost = |name: &str| is_the_caches(name) && name != "content-length";
-        head.add_all(self.fields.lines().filter(|(name, _)| is_lost(name)));
+        head.add_all(self.fields.lines().filter(|(name, _)| is_the_caches(name)));
         response.headers()
     }
 
