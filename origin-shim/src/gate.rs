@@ -10,7 +10,6 @@ mod heads;
 mod known;
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use admission::Waiting;
@@ -19,7 +18,6 @@ use fetch::Fetch;
 use http::Response;
 use http::header::HOST;
 use http::request::Parts;
-use hyper::body::Incoming;
 use known::Known;
 use tidegate_core::alike;
 use tidegate_core::compress::Offer;
@@ -37,13 +35,12 @@ use tidegate_core::{
 
 use crate::answer_store::{Answer, AnswerStore};
 use crate::body::Body;
+use crate::client::Client;
 use crate::clock;
 use crate::in_force::InForce;
 use crate::upstream::UpstreamClient;
 use crate::visitor::Visitor;
 
-/// What is spoken here; TLS ends before.
-const SCHEME: Scheme = Scheme::Http;
 /// Answered by the shim itself: it is alive (P9).
 const HEALTH: &str = "/healthz";
 
@@ -106,11 +103,11 @@ impl Gate {
         Self { shared, upstream: UpstreamClient::new() }
     }
 
-    /// Answers one request that came from `peer`.
+    /// Answers one request of `client`.
     pub async fn handle(
         self: Arc<Self>,
-        request: http::Request<Incoming>,
-        peer: IpAddr,
+        request: http::Request<Body>,
+        client: Client,
     ) -> Response<Body> {
         let (parts, body) = request.into_parts();
         if parts.uri.path() == HEALTH {
@@ -125,7 +122,8 @@ impl Gate {
         };
         let now = clock::now();
         let signed = edge.verify(&parts, now);
-        let (scheme, host, target) = match read_target(&parts, signed.as_ref().ok()) {
+        let (scheme, host, target) = match read_target(&parts, client.scheme, signed.as_ref().ok())
+        {
             Ok(read) => read,
             Err(problem) => return refuse(&problem),
         };
@@ -139,7 +137,7 @@ impl Gate {
             return refuse(&Problem::not_from_the_edge(refusal));
         }
         let signed = signed.clone().ok();
-        let visitor = Visitor::identify(policy, tokens, peer, signed, &parts.headers, now).await;
+        let visitor = Visitor::identify(policy, tokens, client, signed, &parts.headers, now).await;
         let plan = policy.plan(Tier::Origin, &asked);
         // Whoever it is, its keys may have had to be fetched.
         let now = clock::now();
@@ -234,7 +232,7 @@ impl Gate {
     }
 
     /// Passes a request on that no stored answer can serve, where the limits on misses let it.
-    async fn pass(&self, passage: &Passage<'_>, body: Incoming) -> Response<Body> {
+    async fn pass(&self, passage: &Passage<'_>, body: Body) -> Response<Body> {
         let verdict = self.admit(passage, Counted::Misses).await;
         let mut response = match (verdict.refused(), passage.plan.cache) {
             (Some(refused), _) => answer::problem(&Problem::refused(refused)),
@@ -270,13 +268,15 @@ fn find_alike(
     fresh.next().map_or(Lookup::Nothing, Lookup::Found)
 }
 
-/// Scheme, host and target of a request, or the 400 for one that has none. Scheme and host are
-/// those that the client asked for, where the edge vouches for them.
+/// Scheme, host and target of a request that came over a connection of `scheme`, or the 400 for
+/// one that has none. Scheme and host are those that the client asked for, where the edge vouches
+/// for them.
 fn read_target<'a>(
     parts: &'a Parts,
+    scheme: Scheme,
     edge: Option<&'a Verified>,
 ) -> Result<(Scheme, Host<'a>, Target<'a>), Problem> {
-    let scheme = edge.map_or(SCHEME, |edge| edge.scheme);
+    let scheme = edge.map_or(scheme, |edge| edge.scheme);
     // An absolute target names the host itself (RFC 9112 §3.2.2).
     let host = match (edge, parts.uri.authority()) {
         (Some(edge), _) => &*edge.host,

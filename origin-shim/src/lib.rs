@@ -10,6 +10,7 @@ pub mod answer_store;
 pub mod audit;
 pub mod body;
 mod by_limit;
+pub mod client;
 pub mod clock;
 pub mod coder;
 pub mod compressing;

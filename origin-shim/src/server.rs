@@ -8,17 +8,22 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{Domain, Protocol, Socket, Type};
+use tidegate_core::Scheme;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::admin::AdminListener;
 use crate::audit::Who;
+use crate::body::Body;
+use crate::client::Client;
 use crate::control::Control;
 use crate::edge_outbox::{NotTold, Told};
 use crate::edge_signature::Report;
@@ -146,9 +151,11 @@ async fn accept(
 fn serve(stream: TcpStream, peer: SocketAddr, gate: Arc<Gate>, connections: &GracefulShutdown) {
     // Answers are written whole; waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
+    let client = Client { ip: peer.ip(), scheme: Scheme::Http };
+    let service = service_fn(move |request: Request<Incoming>| {
+        let request = request.map(Body::passing);
         let gate = Arc::clone(&gate);
-        async move { Ok::<_, Infallible>(gate.handle(request, peer.ip()).await) }
+        async move { Ok::<_, Infallible>(gate.handle(request, client).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -274,6 +274,7 @@ pub fn ask_for_confirmation(head: &mut HeaderMap, stored: &HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Client;
     use tidegate_core::Identity;
 
     fn asked(fields: &[(&'static str, &'static str)], trusted: bool) -> HeaderMap {
@@ -282,8 +283,10 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let parts = builder.body(()).unwrap().into_parts().0;
+        let ip = "203.0.113.7".parse().unwrap();
         let visitor = Visitor {
-            ip: "203.0.113.7".parse().unwrap(),
+            client: Client { ip, scheme: Scheme::Http },
+            ip,
             identity: Identity::Anonymous,
             refusal: None,
             through_trusted_proxy: trusted,

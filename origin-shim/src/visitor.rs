@@ -10,11 +10,14 @@ use tidegate_core::signature::Verified;
 use tidegate_core::token::Refusal;
 use tidegate_core::{ClientFacts, Fields, Identity, Policy, Timestamp};
 
+use crate::client::Client;
 use crate::tokens::Tokens;
 
-/// The client behind a request.
+/// Who is behind a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Visitor {
+    /// Who is at the other end of the connection.
+    pub client: Client,
     /// The client's address: what the edge vouches for, else the peer's, or what trusted proxies
     /// say.
     pub ip: IpAddr,
@@ -29,18 +32,18 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// Finds out who sent a request with these fields over a connection from `peer`, for which
+    /// Finds out who sent a request with these fields over a connection of `client`, for which
     /// perhaps the `edge` vouches.
     pub async fn identify(
         policy: &Policy,
         tokens: &Tokens,
-        peer: IpAddr,
+        client: Client,
         edge: Option<Verified>,
         fields: &HeaderMap,
         now: Timestamp,
     ) -> Self {
         let trusted = &policy.model().shim.trusted_proxies;
-        let through_trusted_proxy = is_trusted(trusted, peer);
+        let through_trusted_proxy = is_trusted(trusted, client.ip);
         let identified = match policy.evidence(fields, through_trusted_proxy) {
             Evidence::Settled(identity) => identity.into(),
             Evidence::Refused(refusal) => policy.conclude(fields, Err(refusal)),
@@ -48,8 +51,9 @@ impl Visitor {
         };
         let Identified { identity, refusal } = identified;
         let signed = edge.as_ref().and_then(|edge| edge.ip);
-        let ip = signed.map_or_else(|| client_ip(trusted, peer, fields), |ip| ip.to_canonical());
-        Self { ip, identity, refusal, through_trusted_proxy, edge }
+        let ip =
+            signed.map_or_else(|| client_ip(trusted, client.ip, fields), |ip| ip.to_canonical());
+        Self { client, ip, identity, refusal, through_trusted_proxy, edge }
     }
 
     /// What limits count by, but for the route.

@@ -11,6 +11,7 @@ use tidegate_core::document::Reading;
 use tidegate_core::explain::explain;
 use tidegate_core::token::Refusal;
 use tidegate_core::{Host, Identity, Method, Policy, Request, Scheme, Target, Tier};
+use tidegate_origin::client::Client;
 use tidegate_origin::clock;
 use tidegate_origin::tokens::Tokens;
 use tidegate_origin::visitor::Visitor;
@@ -68,7 +69,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let method_name = arguments.method_name();
     let method = Method::parse(method_name);
     let request = Request::read(method, url.scheme, &host, &target, &fields);
-    let visitor = identify(&policy, arguments.client, &fields)?;
+    let client = Client { ip: arguments.client, scheme: url.scheme };
+    let visitor = identify(&policy, client, &fields)?;
     let who = Who::of(&visitor, &policy);
     let tiers = match arguments.tier {
         Some(TierName::Edge) => vec![Tier::Edge],
@@ -108,7 +110,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 /// By the keys that are here: no key set is asked for.
 fn identify(
     policy: &Policy,
-    client: IpAddr,
+    client: Client,
     fields: &HeaderMap,
 ) -> Result<Visitor, Box<dyn Error>> {
     let tokens = Tokens::offline(&policy.model().identity, &|name| std::env::var(name).ok());

@@ -46,7 +46,7 @@ pub(super) struct Fetch<'a> {
 
 impl Gate {
     /// Passes a request on untouched by the cache.
-    pub(super) async fn bypass(&self, passage: &Passage<'_>, body: Incoming) -> Response<Body> {
+    pub(super) async fn bypass(&self, passage: &Passage<'_>, body: Body) -> Response<Body> {
         if let Some(closed) = passage.closed {
             return answer::closed(passage, closed, clock::now());
         }
@@ -54,7 +54,7 @@ impl Gate {
             return no_route(passage);
         };
         let mut question = question(passage);
-        question.body = Body::passing(body);
+        question.body = body;
         match self.upstream.ask(upstream, question).await {
             Err(error) => unanswered(error),
             Ok(response) => {
@@ -74,17 +74,13 @@ impl Gate {
 
     /// Passes a request on whose method is not answered from a cache. Its answer may still
     /// change what is stored (RFC 9111 §4.4), or be stored itself (RFC 9110 §9.3.3).
-    pub(super) async fn pass_method(
-        &self,
-        passage: &Passage<'_>,
-        body: Incoming,
-    ) -> Response<Body> {
+    pub(super) async fn pass_method(&self, passage: &Passage<'_>, body: Body) -> Response<Body> {
         let rule = passage.plan.route.and_then(|route| route.cache_rule(Tier::Origin));
         let Some(rule) = rule else { return self.bypass(passage, body).await };
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
         let why = ForwardReason::Method;
         let fetch = Fetch { passage, rule, key, why };
-        fetch.run(&self.upstream, Known::Nothing, Body::passing(body)).await
+        fetch.run(&self.upstream, Known::Nothing, body).await
     }
 
     /// Brings a stale answer up to date behind the client's back, once at a time for a key
@@ -120,7 +116,8 @@ impl Gate {
         key: CacheKey,
         stale: Arc<Answer>,
     ) -> Option<Response<Body>> {
-        let (scheme, host, target) = read_target(parts, visitor.edge.as_ref()).ok()?;
+        let (scheme, host, target) =
+            read_target(parts, visitor.client.scheme, visitor.edge.as_ref()).ok()?;
         let asked = Request::read(Method::Get, scheme, &host, &target, &parts.headers);
         let plan = in_force.policy.plan(Tier::Origin, &asked);
         let offer = plan.compression().ok().map(|rule| Offer::to(rule, &asked));
