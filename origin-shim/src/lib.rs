@@ -19,6 +19,7 @@ pub mod edge_outbox;
 pub mod edge_signature;
 mod encoder;
 pub mod gate;
+pub mod http1;
 pub mod in_force;
 pub mod invalidations;
 pub mod limiter;
