@@ -109,6 +109,12 @@ impl Stored {
         (now < self.fresh_until).then(|| self.fresh_until.since(now))
     }
 
+    /// Whether it serves by itself, perhaps while it is refreshed behind the client's back.
+    pub fn serves(&self, now: Timestamp) -> bool {
+        let is_good = now < self.fresh_until || now < self.serve_while_refreshing_until;
+        is_good && !self.always_revalidate
+    }
+
     /// For how long it has been stale.
     pub fn staleness(&self, now: Timestamp) -> Duration {
         now.since(self.fresh_until)

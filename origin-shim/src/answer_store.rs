@@ -123,6 +123,14 @@ impl AnswerStore {
         }
     }
 
+    /// What chooses the answer to a request with these fields, by the Vary of the latest answer
+    /// that is stored; empty without any.
+    pub fn variant(&self, key: &CacheKey, request: &HeaderMap) -> VariantSignature {
+        let variants = self.entries.get(key);
+        let latest = variants.as_ref().and_then(|variants| variants.last());
+        latest.map(|answer| answer.vary.signature(request)).unwrap_or_default()
+    }
+
     /// All answers that a request with these fields could have chosen (RFC 9111 §4.3.4),
     /// `chosen` last.
     pub fn candidates(

@@ -2,15 +2,15 @@
 //! ones that are recorded to be stored or compressed on their way.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::coder::Follower;
 use crate::compressing::Compressing;
+use crate::recording::Recorder;
 
 /// The body of a request or an answer.
 #[derive(Debug)]
@@ -38,20 +38,6 @@ pub enum BodyError {
     /// Whoever compressed it is gone.
     Abandoned,
 }
-
-/// Records a body while it passes, and hands it over when it ends as it should. A body that
-/// breaks off, or grows over the limit, is passed on all the same but never handed over.
-pub struct Recorder {
-    /// What goes before, where a stored begin is completed.
-    begin: Bytes,
-    incoming: Incoming,
-    recorded: BytesMut,
-    limit: usize,
-    hand_over: Option<HandOver>,
-}
-
-/// Takes the whole body.
-pub type HandOver = Box<dyn FnOnce(Bytes) + Send + Sync>;
 
 impl Body {
     /// A body without content.
@@ -82,105 +68,6 @@ impl Body {
     }
 }
 
-impl Recorder {
-    /// Records `begin` and then `incoming`, up to `limit` bytes in all. A body that announces
-    /// more is not recorded.
-    pub fn new(begin: Bytes, incoming: Incoming, limit: usize, hand_over: HandOver) -> Self {
-        let announced = incoming.size_hint().exact().and_then(|size| usize::try_from(size).ok());
-        let announced = announced.map(|size| size.saturating_add(begin.len()));
-        let recorded = BytesMut::from(&*begin);
-        let mut recorder = Self { begin, incoming, recorded, limit, hand_over: Some(hand_over) };
-        match announced {
-            Some(size) if size > limit => recorder.give_up(),
-            Some(size) => recorder.recorded.reserve(size - recorder.recorded.len()),
-            None => {}
-        }
-        // A body without content may never be polled.
-        if recorder.incoming.is_end_stream() {
-            recorder.finish();
-        }
-        recorder
-    }
-
-    /// Passes `begin` and then `incoming` on without recording them.
-    pub fn unrecorded(begin: Bytes, incoming: Incoming) -> Self {
-        Self { begin, incoming, recorded: BytesMut::new(), limit: 0, hand_over: None }
-    }
-
-    /// Reads to the end for the record alone.
-    pub async fn drain(mut self) {
-        while self.hand_over.is_some() {
-            match self.frame().await {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return,
-            }
-        }
-    }
-
-    fn record(&mut self, data: &Bytes) {
-        if self.hand_over.is_none() {
-            return;
-        }
-        match self.recorded.len() + data.len() <= self.limit {
-            true => self.recorded.extend_from_slice(data),
-            false => self.give_up(),
-        }
-    }
-
-    fn give_up(&mut self) {
-        self.hand_over = None;
-        self.recorded = BytesMut::new();
-    }
-
-    fn finish(&mut self) {
-        if let Some(hand_over) = self.hand_over.take() {
-            hand_over(std::mem::take(&mut self.recorded).freeze());
-        }
-    }
-}
-
-impl HttpBody for Recorder {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if !self.begin.is_empty() {
-            let begin = std::mem::take(&mut self.begin);
-            return Poll::Ready(Some(Ok(Frame::data(begin))));
-        }
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
-        match &frame {
-            Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    self.record(data);
-                }
-                // Whoever knows the length may not ask for the end.
-                if self.incoming.is_end_stream() {
-                    self.finish();
-                }
-            }
-            Some(Err(_)) => self.give_up(),
-            None => self.finish(),
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.begin.is_empty() && self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let rest = self.incoming.size_hint();
-        match rest.exact() {
-            Some(size) => SizeHint::with_exact(size + self.begin.len() as u64),
-            None => rest,
-        }
-    }
-}
-
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = BodyError;
@@ -194,7 +81,7 @@ impl HttpBody for Body {
                 return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
             }
             Self::Passing(incoming) => Pin::new(incoming).poll_frame(context),
-            Self::Recorded(recorder) => Pin::new(recorder).poll_frame(context),
+            Self::Recorded(recorder) => return Pin::new(recorder).poll_frame(context),
             Self::Compressing(compressing) => return Pin::new(compressing).poll_frame(context),
             Self::Following(follower) => return Pin::new(follower).poll_frame(context),
         };
@@ -220,12 +107,6 @@ impl HttpBody for Body {
             Self::Recorded(recorder) => recorder.size_hint(),
             Self::Compressing(_) | Self::Following(_) => SizeHint::default(),
         }
-    }
-}
-
-impl std::fmt::Debug for Recorder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder").field("recorded", &self.recorded.len()).finish_non_exhaustive()
     }
 }
 

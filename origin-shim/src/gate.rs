@@ -6,11 +6,11 @@ mod answer;
 mod coding;
 mod fetch;
 mod fetched;
+mod find;
 mod heads;
 mod known;
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use admission::Waiting;
 use arc_swap::ArcSwap;
@@ -19,21 +19,21 @@ use http::Response;
 use http::header::HOST;
 use http::request::Parts;
 use known::Known;
-use tidegate_core::alike;
 use tidegate_core::compress::Offer;
-use tidegate_core::headers::cache_status::Ttl;
+use tidegate_core::headers::cache_status::{Fwd, Ttl};
 use tidegate_core::partial::Selection;
 use tidegate_core::policy::{Bypass, Closed};
 use tidegate_core::rate::Counted;
 use tidegate_core::respond::Problem;
-use tidegate_core::reuse::{ForwardReason, reuse};
+use tidegate_core::reuse::ForwardReason;
 use tidegate_core::signature::Verified;
 use tidegate_core::{
-    CacheKey, CacheRule, Host, Lookup, Method, Plan, Request, Reuse, Scheme, Target, Tier,
-    Timestamp, respond,
+    CacheKey, CacheRule, Host, Method, Plan, Request, Reuse, Scheme, Target, Tier, Timestamp,
+    respond,
 };
 
-use crate::answer_store::{Answer, AnswerStore};
+use crate::answer_store::Answer;
+use crate::asking::{Turn, Turns};
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock;
@@ -49,8 +49,8 @@ const HEALTH: &str = "/healthz";
 pub struct Shared {
     in_force: ArcSwap<InForce>,
     waiting: Waiting,
-    /// Keys that are being refreshed in the background.
-    refreshing: Mutex<HashSet<CacheKey>>,
+    /// Who asks upstream on behalf of all.
+    turns: Arc<Turns>,
 }
 
 /// Applies the policy to requests; one for each thread.
@@ -73,6 +73,8 @@ struct Passage<'a> {
     closed: Option<Closed<'a>>,
     /// The time by which it is limited and looked up.
     now: Timestamp,
+    /// Why another request asked on behalf of this one.
+    collapsed: Option<Fwd>,
 }
 
 impl Shared {
@@ -81,7 +83,7 @@ impl Shared {
         Self {
             in_force: ArcSwap::from_pointee(in_force),
             waiting: Waiting::default(),
-            refreshing: Mutex::default(),
+            turns: Arc::default(),
         }
     }
 
@@ -89,6 +91,11 @@ impl Shared {
     /// up, nor a request a change.
     pub fn in_force(&self) -> Arc<InForce> {
         self.in_force.load_full()
+    }
+
+    /// How many requests wait for the answer to another one like them (C11).
+    pub fn waiting_for_others(&self) -> usize {
+        self.turns.waiting()
     }
 
     /// Puts something else in force, for requests that begin from now on.
@@ -144,7 +151,9 @@ impl Gate {
         let closed = policy.maintenance(&asked, Some(visitor.ip), now);
         let offer = plan.compression().ok().map(|rule| Offer::to(rule, &asked));
         let (asked, parts, visitor) = (&asked, &parts, &visitor);
-        let mut passage = Passage { in_force, asked, parts, plan, offer, visitor, closed, now };
+        let collapsed = None;
+        let mut passage =
+            Passage { in_force, asked, parts, plan, offer, visitor, closed, now, collapsed };
         if let Some(closed) = closed.filter(|closed| !closed.serves_cached()) {
             let mut response = answer::closed(&passage, closed, now);
             respond::headers(response.headers_mut(), passage.plan.headers());
@@ -162,7 +171,7 @@ impl Gate {
         let mut response = match (refused, plan.cache) {
             (Some(problem), _) => answer::problem(&problem),
             (_, Err(_)) => self.pass(&passage, body).await,
-            (_, Ok(rule)) => self.answer(&passage, rule).await,
+            (_, Ok(rule)) => self.answer(&mut passage, rule).await,
         };
         respond::headers(response.headers_mut(), passage.plan.headers());
         admission::tell(&verdict, &mut response);
@@ -170,20 +179,22 @@ impl Gate {
     }
 
     /// Answers from the store where that is allowed, else from upstream.
-    async fn answer(self: &Arc<Self>, passage: &Passage<'_>, rule: &CacheRule) -> Response<Body> {
-        let now = passage.now;
+    async fn answer(
+        self: &Arc<Self>,
+        passage: &mut Passage<'_>,
+        rule: &CacheRule,
+    ) -> Response<Body> {
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
-        let store = passage.in_force.answers.of(&passage.plan);
-        let found = match store.find(&key, passage.plan.terms(), &passage.parts.headers) {
-            Lookup::Nothing => find_alike(passage, rule, store, now),
-            found => found,
-        };
-        let decision = reuse(rule, passage.asked, found, now);
+        let decision = passage.find(rule, &key);
+        let (decision, turn) = self.join(passage, rule, &key, decision).await;
+        let (passage, now) = (&*passage, passage.now);
         let lacks =
             |answer: &Arc<Answer>| answer::select(passage, answer, now) == Selection::Missing;
         if decision.answer().is_some_and(lacks) {
             return match decision.for_the_rest(rule, passage.asked) {
-                Some((part, why)) => self.fetch(passage, rule, key, why, Known::Part(part)).await,
+                Some((part, why)) => {
+                    self.fetch(passage, rule, (key, turn), why, Known::Part(part)).await
+                }
                 None => answer::problem(&Problem::not_in_cache()),
             };
         }
@@ -200,11 +211,11 @@ impl Gate {
                 response
             }
             Reuse::Revalidate { answer, why } => {
-                self.fetch(passage, rule, key, why, Known::ToConfirm(answer)).await
+                self.fetch(passage, rule, (key, turn), why, Known::ToConfirm(answer)).await
             }
             Reuse::Forward { fallback, why } => {
                 let known = fallback.map_or(Known::Nothing, Known::Fallback);
-                self.fetch(passage, rule, key, why, known).await
+                self.fetch(passage, rule, (key, turn), why, known).await
             }
             Reuse::Unsatisfiable => answer::problem(&Problem::not_in_cache()),
         }
@@ -215,7 +226,7 @@ impl Gate {
         &self,
         passage: &Passage<'_>,
         rule: &CacheRule,
-        key: CacheKey,
+        (key, turn): (CacheKey, Option<Turn>),
         why: ForwardReason,
         known: Known,
     ) -> Response<Body> {
@@ -223,7 +234,7 @@ impl Gate {
         let mut response = match verdict.refused() {
             Some(refused) => answer::problem(&Problem::refused(refused)),
             None => {
-                let fetch = Fetch { passage, rule, key, why };
+                let fetch = Fetch { passage, rule, key, why, turn };
                 fetch.run(&self.upstream, known, Body::empty()).await
             }
         };
@@ -242,30 +253,6 @@ impl Gate {
         admission::tell(&verdict, &mut response);
         response
     }
-}
-
-/// A fresh answer to another query that the origin says makes no difference
-/// (No-Vary-Search). Where the policy says which of the query counts, that is enough.
-fn find_alike(
-    passage: &Passage<'_>,
-    rule: &CacheRule,
-    store: &AnswerStore,
-    now: Timestamp,
-) -> Lookup<Arc<Answer>> {
-    if store.alike().is_empty() || !alike::applies(rule) {
-        return Lookup::Nothing;
-    }
-    let path = CacheKey::of_any_query(&rule.key, passage.asked, &passage.visitor.identity);
-    let query = passage.asked.target.query();
-    let Some(known) = store.alike().of(&path) else { return Lookup::Nothing };
-    let found = known.suiting(query).filter_map(|alike| {
-        match store.find(&alike.key, passage.plan.terms(), &passage.parts.headers) {
-            Lookup::Found(answer) => alike.suits(&answer.head, query).then_some(answer),
-            Lookup::Nothing | Lookup::OtherVariants => None,
-        }
-    });
-    let mut fresh = found.filter(|answer| answer.stored.fresh_for(now).is_some());
-    fresh.next().map_or(Lookup::Nothing, Lookup::Found)
 }
 
 /// Scheme, host and target of a request that came over a connection of `scheme`, or the 400 for

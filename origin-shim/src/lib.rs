@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod alike;
 pub mod answer_store;
+pub mod asking;
 pub mod audit;
 pub mod body;
 mod by_limit;
@@ -27,6 +28,7 @@ pub mod multipart;
 pub mod operating;
 pub mod policy_diff;
 pub mod policy_file;
+pub mod recording;
 pub mod redis_limiter;
 pub mod server;
 pub mod tallies;

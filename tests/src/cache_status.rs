@@ -70,6 +70,12 @@ impl Hop {
         self.parameters.contains_key("hit")
     }
 
+    /// Whether another request asked on its behalf (§2.6).
+    #[must_use]
+    pub fn collapsed(&self) -> bool {
+        self.parameters.contains_key("collapsed")
+    }
+
     /// Why the request went on (§2.2).
     #[must_use]
     pub fn fwd(&self) -> Option<&str> {

@@ -9,6 +9,7 @@ pub mod cases;
 pub mod demo_origin;
 pub mod edge_signature;
 pub mod edge_worker;
+pub mod held_origin;
 pub mod limit_traces;
 pub mod parity;
 pub mod policy_file;

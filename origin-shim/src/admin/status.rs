@@ -24,6 +24,7 @@ pub(super) fn show(control: &Control) -> Value {
             "read": Rfc3339(said.read_at).to_string(),
         },
         "redis": redis,
+        "cache": { "waiting": control.shared().waiting_for_others() },
         "maintenance": maintenance::state(control),
         "overrides": said.overrides.to_value(),
         "overrides_survive_restart": control.has_state_file(),

@@ -32,12 +32,12 @@ pub(super) fn from_store(
 ) -> Response<Body> {
     let (mut response, verdict) = chosen(passage, answer, now);
     let key = passage.plan.key_name(passage.asked, &passage.visitor.identity);
-    let cache_status = CacheStatus {
-        cache: passage.plan.tier.cache_name(),
-        outcome: Outcome::Hit { ttl },
-        key: key.as_deref(),
-        detail,
+    let outcome = match passage.collapsed {
+        Some(why) => Outcome::Collapsed { why, ttl },
+        None => Outcome::Hit { ttl },
     };
+    let cache_status =
+        CacheStatus { cache: passage.plan.tier.cache_name(), outcome, key: key.as_deref(), detail };
     let status = response.status().as_u16();
     let mut edits = Edits::of(response.headers_mut());
     describe(passage, &mut edits, status, answer, verdict.as_ref());
@@ -125,8 +125,7 @@ fn fill_coded(
         return true;
     }
     let Some(coder) = &answer.coder else { return false };
-    let store = passage.in_force.answers.of(&passage.plan);
-    match coder.make(store, &answer.body, *coding, offer.level(*coding)) {
+    match coder.make(passage.store(), &answer.body, *coding, offer.level(*coding)) {
         Ok(body) => {
             *response.body_mut() = body;
             true

@@ -1,7 +1,6 @@
 //! Answers from upstream, and what becomes of them.
 
-use std::collections::HashSet;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{IF_RANGE, RANGE};
@@ -25,14 +24,16 @@ use tidegate_core::{
 use super::fetched::{Fetched, complete};
 use super::heads::{merge, storable};
 use super::known::Known;
-use super::{Gate, Passage, Shared, answer, read_target};
+use super::{Gate, Passage, answer, read_target};
 use crate::answer_store::{Answer, AnswerStore};
-use crate::body::{Body, Recorder};
+use crate::asking::{End, Place, Turn};
+use crate::body::Body;
 use crate::clock;
 use crate::coder::{CodedBodies, Coder};
 use crate::compressing::Record;
 use crate::in_force::InForce;
 use crate::invalidations::Moment;
+use crate::recording::{NotWhole, Recorder};
 use crate::upstream::{self, Question, UpstreamClient, UpstreamError};
 use crate::visitor::Visitor;
 
@@ -42,6 +43,8 @@ pub(super) struct Fetch<'a> {
     pub(super) rule: &'a CacheRule,
     pub(super) key: CacheKey,
     pub(super) why: ForwardReason,
+    /// The right to ask on behalf of others, until the answer is stored.
+    pub(super) turn: Option<Turn>,
 }
 
 impl Gate {
@@ -79,7 +82,7 @@ impl Gate {
         let Some(rule) = rule else { return self.bypass(passage, body).await };
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
         let why = ForwardReason::Method;
-        let fetch = Fetch { passage, rule, key, why };
+        let fetch = Fetch { passage, rule, key, why, turn: None };
         fetch.run(&self.upstream, Known::Nothing, body).await
     }
 
@@ -91,17 +94,14 @@ impl Gate {
         key: CacheKey,
         stale: Arc<Answer>,
     ) {
-        if !self.shared.refreshing().insert(key.clone()) {
-            return;
-        }
+        let place = Place { key, variant: stale.signature.clone() };
+        let Some(turn) = self.shared.turns.refresh(place, passage.now) else { return };
         let (gate, in_force) = (Arc::clone(self), Arc::clone(passage.in_force));
         let (parts, visitor) = (passage.parts.clone(), passage.visitor.clone());
         tokio::spawn(async move {
-            let refreshed = gate.refresh(&in_force, &parts, &visitor, key.clone(), stale).await;
-            if let Some(refreshed) = refreshed {
+            if let Some(refreshed) = gate.refresh(&in_force, &parts, &visitor, turn, stale).await {
                 refreshed.into_body().drain().await;
             }
-            gate.shared.refreshing().remove(&key);
         });
     }
 }
@@ -113,7 +113,7 @@ impl Gate {
         in_force: &Arc<InForce>,
         parts: &Parts,
         visitor: &Visitor,
-        key: CacheKey,
+        turn: Turn,
         stale: Arc<Answer>,
     ) -> Option<Response<Body>> {
         let (scheme, host, target) =
@@ -121,10 +121,12 @@ impl Gate {
         let asked = Request::read(Method::Get, scheme, &host, &target, &parts.headers);
         let plan = in_force.policy.plan(Tier::Origin, &asked);
         let offer = plan.compression().ok().map(|rule| Offer::to(rule, &asked));
-        let (asked, closed, now) = (&asked, None, clock::now());
-        let passage = Passage { in_force, asked, parts, plan, offer, visitor, closed, now };
+        let (asked, closed, now, collapsed) = (&asked, None, clock::now(), None);
+        let passage =
+            &Passage { in_force, asked, parts, plan, offer, visitor, closed, now, collapsed };
         let (rule, why) = (plan.cache.ok()?, ForwardReason::Stale);
-        let fetch = Fetch { passage: &passage, rule, key, why };
+        let (key, turn) = (turn.key().clone(), Some(turn));
+        let fetch = Fetch { passage, rule, key, why, turn };
         Some(fetch.run(&self.upstream, Known::to_confirm(stale), Body::empty()).await)
     }
 }
@@ -132,7 +134,7 @@ impl Gate {
 impl Fetch<'_> {
     /// Asks upstream, keeps what may be kept, and answers.
     pub(super) async fn run(
-        self,
+        mut self,
         upstream: &UpstreamClient,
         known: Known,
         body: Body,
@@ -185,6 +187,7 @@ impl Fetch<'_> {
                 Box::pin(self.run(upstream, known, Body::empty())).await
             }
             (Refresh::ServeStale, _, Known::Fallback(stale) | Known::ToConfirm(stale)) => {
+                self.end_turn(End::Failed);
                 self.serve_stale(stale, exchange.received_at)
             }
             (_, Ok(response), Known::Part(part)) if self.completes(part) => {
@@ -204,9 +207,20 @@ impl Fetch<'_> {
             (_, Err(_), Known::Fallback(stale) | Known::ToConfirm(stale))
                 if stale.stored.forbids_stale =>
             {
+                self.end_turn(End::Failed);
                 answer::problem(&Problem::must_revalidate())
             }
-            (_, Err(error), _) => unanswered(error),
+            (_, Err(error), _) => {
+                self.end_turn(End::Failed);
+                unanswered(error)
+            }
+        }
+    }
+
+    /// Lets those go who wait.
+    fn end_turn(&mut self, end: End) {
+        if let Some(turn) = self.turn.take() {
+            turn.end(end, clock::now());
         }
     }
 
@@ -214,7 +228,7 @@ impl Fetch<'_> {
     fn candidates(&self, known: &Known) -> Vec<Arc<Answer>> {
         match known {
             Known::ToConfirm(chosen) => {
-                self.store().candidates(&self.key, &self.passage.parts.headers, chosen)
+                self.passage.store().candidates(&self.key, &self.passage.parts.headers, chosen)
             }
             Known::Nothing | Known::Fallback(_) | Known::Part(_) => Vec::new(),
         }
@@ -228,11 +242,6 @@ impl Fetch<'_> {
             Some(stale) => self.serve_stale(stale, now),
             None => answer::closed(self.passage, closed, now),
         }
-    }
-
-    /// Where answers of this route live.
-    fn store(&self) -> &Arc<AnswerStore> {
-        self.passage.in_force.answers.of(&self.passage.plan)
     }
 
     /// What an answer with this head can be invalidated by, besides its URI.
@@ -249,7 +258,7 @@ impl Fetch<'_> {
     }
 
     /// Answers with what upstream said, and records it where it may be kept.
-    fn keep(self, fetched: Fetched, asked: &Asked) -> Response<Body> {
+    fn keep(mut self, fetched: Fetched, asked: &Asked) -> Response<Body> {
         let Fetched { status, head: fields, begin, incoming } = fetched;
         let head = upstream::end_to_end(&fields);
         let now = asked.exchange.received_at;
@@ -267,6 +276,11 @@ impl Fetch<'_> {
         let came_with = self.passage.offer.map(|_| head.clone());
         let is_kept = matches!(decision, Store::Keep { .. });
         let mut coder = None;
+        if !is_for_others(&decision, now) {
+            // What fails may be another's soon.
+            let fails = status.is_server_error();
+            self.end_turn(if fails { End::Failed } else { End::Unshared });
+        }
         match decision {
             Store::Skip(_) if begin.is_empty() => *response.body_mut() = Body::Passing(incoming),
             Store::Skip(_) => {
@@ -292,7 +306,8 @@ impl Fetch<'_> {
                         _ => self.passage.in_force.answers.begin(),
                     },
                 };
-                let recorder = record(self.store(), begin, incoming, self.key.clone(), answer);
+                let store = Arc::clone(self.passage.store());
+                let recorder = record(store, (self.key, self.turn), (begin, incoming), answer);
                 if has_it {
                     tokio::spawn(recorder.drain());
                     answer::not_modified(&mut response);
@@ -302,7 +317,8 @@ impl Fetch<'_> {
             }
         }
         if let Some(head) = came_with {
-            let record = |coding| Some(Record::new(coder?, Arc::clone(self.store()), coding));
+            let record =
+                |coding| Some(Record::new(coder?, Arc::clone(self.passage.store()), coding));
             self.passage.compress(&mut response, &head, is_kept, record);
         }
         response
@@ -314,7 +330,7 @@ impl Fetch<'_> {
         let query = asked.target.query();
         let Some(alike) = Alike::of(self.key.clone(), query, head) else { return };
         let path = CacheKey::of_any_query(&self.rule.key, asked, &visitor.identity);
-        self.store().alike().remember(path, alike);
+        self.passage.store().alike().remember(path, alike);
     }
 
     /// What the answer to a HEAD says of the stored answer to GET: it is still good, or it is
@@ -331,14 +347,19 @@ impl Fetch<'_> {
             said.is_some() && said != known.head.get(name)
         });
         if changed {
-            self.store().remove(&self.key);
+            self.passage.store().remove(&self.key);
             return;
         }
         let (head, decision) = self.judge_again(known, response.headers(), asked);
         if let Store::Keep { stored, vary } = decision {
             let request = &self.passage.parts.headers;
             let answer = known.renewed((stored, vary), storable(head), request, asked.began);
-            self.store().replace(self.key.clone(), known, answer, asked.exchange.received_at);
+            self.passage.store().replace(
+                self.key.clone(),
+                known,
+                answer,
+                asked.exchange.received_at,
+            );
         }
     }
 
@@ -353,9 +374,11 @@ impl Fetch<'_> {
     }
 
     /// Answers with a stored answer that upstream has confirmed, its head brought up to date.
-    fn freshen(self, confirmed: &Answer, update: &HeaderMap, asked: &Asked) -> Response<Body> {
+    fn freshen(mut self, confirmed: &Answer, update: &HeaderMap, asked: &Asked) -> Response<Body> {
         let (answer, decision) = self.update(confirmed, update, asked);
         let now = asked.exchange.received_at;
+        let is_for_others = is_for_others(&decision, now);
+        self.end_turn(if is_for_others { End::Stored } else { End::Unshared });
         let mut response = answer::stored(self.passage, &answer, now);
         respond::age(response.headers_mut(), answer.stored.age(now));
         self.say(&mut response, 304, &decision, &asked.exchange);
@@ -375,9 +398,9 @@ impl Fetch<'_> {
                 let kept = storable(head.clone());
                 let answer = known.renewed(terms.clone(), kept, request, asked.began);
                 let now = asked.exchange.received_at;
-                self.store().replace(self.key.clone(), known, answer, now);
+                self.passage.store().replace(self.key.clone(), known, answer, now);
             }
-            Store::Skip(_) => self.store().remove(&self.key),
+            Store::Skip(_) => self.passage.store().remove(&self.key),
         }
         (known.renewed(terms, head, request, asked.began), decision)
     }
@@ -432,13 +455,6 @@ impl Passage<'_> {
     }
 }
 
-impl Shared {
-    fn refreshing(&self) -> MutexGuard<'_, HashSet<CacheKey>> {
-        // Insertions and removals are whole whatever panics around them.
-        self.refreshing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 fn question(passage: &Passage<'_>) -> Question {
     let Passage { asked, parts, visitor, offer, .. } = passage;
     let mut question = upstream::question(parts, asked.target, visitor, asked.scheme);
@@ -452,18 +468,43 @@ fn question(passage: &Passage<'_>) -> Question {
     question
 }
 
-/// A recorder that puts `answer` with the body into `store` once that is whole.
+/// Whether an answer serves others than who asked for it, once it is stored.
+fn is_for_others(decision: &Store, now: Timestamp) -> bool {
+    match decision {
+        Store::Keep { stored, .. } => stored.serves(now),
+        Store::Skip(_) => false,
+    }
+}
+
+/// A recorder that puts `answer` with the body into `store` once that is whole, and lets those go
+/// who wait for it.
 fn record(
-    store: &Arc<AnswerStore>,
-    begin: Bytes,
-    incoming: Incoming,
-    key: CacheKey,
+    store: Arc<AnswerStore>,
+    (key, turn): (CacheKey, Option<Turn>),
+    (begin, incoming): (Bytes, Incoming),
     answer: Answer,
 ) -> Recorder {
     let limit = store.object_max();
-    let store = Arc::clone(store);
-    let hand_over = move |body| store.put(key, Answer { body, ..answer }, clock::now());
-    Recorder::new(begin, incoming, limit, Box::new(hand_over))
+    let notice = turn.as_ref().map(Turn::notice);
+    let hand_over = move |recorded: Result<Bytes, NotWhole>| {
+        let now = clock::now();
+        let end = match recorded {
+            Ok(body) => {
+                store.put(key, Answer { body, ..answer }, now);
+                End::Stored
+            }
+            Err(NotWhole::TooLong) => End::Unshared,
+            Err(NotWhole::Broken) => End::Failed,
+        };
+        if let Some(turn) = turn {
+            turn.end(end, now);
+        }
+    };
+    let recorder = Recorder::new(begin, incoming, limit, Box::new(hand_over));
+    if let Some(notice) = notice {
+        notice.is_recorded(recorder.recording());
+    }
+    recorder
 }
 
 fn no_route(passage: &Passage<'_>) -> Response<Body> {
