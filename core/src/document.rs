@@ -42,6 +42,7 @@ mod sections;
 mod shape;
 mod signature;
 mod spelling;
+mod tls;
 mod twins;
 mod values;
 

@@ -10,6 +10,7 @@ mod edge_cache;
 mod fail_open;
 pub mod identify;
 mod isolate_memory;
+pub mod listen;
 pub mod maintenance;
 pub mod overrides;
 pub mod pattern;
@@ -36,6 +37,7 @@ use sha2::{Digest, Sha256};
 pub use edge::Edge;
 pub use edge_cache::EdgeCache;
 pub use isolate_memory::IsolateMemory;
+pub use listen::{CertificateFiles, Listen, Tls, TlsVersion, TrustedProxy};
 pub use maintenance::{Closed, Maintenance, Page};
 pub use overrides::Overrides;
 pub use pattern::Pattern;
@@ -138,12 +140,19 @@ pub struct Model {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shim {
-    /// The address to listen on, `host:port`.
+    /// Where to listen; at [`listen::DEFAULT_LISTEN`] when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listen: Vec<Listen>,
+    /// What listeners with TLS show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub listen: Option<String>,
+    pub tls: Option<Tls>,
+    /// How many connections of clients are held at once; [`listen::DEFAULT_CONNECTIONS`] without
+    /// it, if the process may open as many files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<NonZeroU32>,
     /// Who may name the client in forwarding fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// Whether requests must be signed by the edge.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub require_edge_signature: bool,

@@ -227,6 +227,12 @@ impl Problem {
         }
     }
 
+    /// 503 for who connects where nobody else can be served.
+    pub fn too_many_connections() -> Self {
+        let detail = "Too many clients are connected. Try again in a moment.";
+        Self { retry_after: Some(1), ..Self::new(503, "connections-full", detail) }
+    }
+
     /// 502: upstream cannot be reached, or what it says is no answer.
     pub fn upstream_failed(detail: impl Into<String>) -> Self {
         Self::new(502, "upstream-failed", detail)

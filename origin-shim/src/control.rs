@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_core::policy::overrides::Objection;
-use tidegate_core::policy::{Admin, Overrides};
+use tidegate_core::policy::{Admin, Listen, Overrides};
 use tidegate_core::{Policy, Timestamp, signature};
 use tokio::sync::{Mutex, watch};
 
@@ -42,7 +42,7 @@ pub struct Start {
     /// The policy file.
     pub policy: PathBuf,
     /// Where the policy says to listen.
-    pub listen: Option<String>,
+    pub listen: Vec<Listen>,
     /// The command line says where to listen, whatever the policy does.
     pub listen_is_given: bool,
     /// Where the policy says that it is operated from.

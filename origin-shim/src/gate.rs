@@ -148,7 +148,7 @@ impl Gate {
         let plan = policy.plan(Tier::Origin, &asked);
         // Whoever it is, its keys may have had to be fetched.
         let now = clock::now();
-        let closed = policy.maintenance(&asked, Some(visitor.ip), now);
+        let closed = policy.maintenance(&asked, visitor.ip, now);
         let offer = plan.compression().ok().map(|rule| Offer::to(rule, &asked));
         let (asked, parts, visitor) = (&asked, &parts, &visitor);
         let collapsed = None;

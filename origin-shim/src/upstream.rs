@@ -149,7 +149,7 @@ pub fn question(parts: &Parts, target: &Target<'_>, visitor: &Visitor, scheme: S
     for name in overrides {
         head.remove(name);
     }
-    let ip = visitor.ip.to_string();
+    let ip = visitor.ip.map_or_else(|| "unknown".into(), |ip| ip.to_string());
     let ip_value = HeaderValue::from_str(&ip).unwrap_or(HeaderValue::from_static("unknown"));
     let chain = match head.get("x-forwarded-for").and_then(|value| value.to_str().ok()) {
         Some(chain) if continues => chain.to_owned(),
@@ -283,7 +283,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let parts = builder.body(()).unwrap().into_parts().0;
-        let ip = "203.0.113.7".parse().unwrap();
+        let ip = "203.0.113.7".parse().ok();
         let visitor = Visitor {
             client: Client { ip, scheme: Scheme::Http },
             ip,

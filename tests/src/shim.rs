@@ -15,6 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Shim {
     address: SocketAddr,
+    places: Vec<String>,
     // It is killed when the shim is dropped.
     process: Process,
 }
@@ -67,15 +68,42 @@ impl Shim {
         Self::start(&mut serve_command(policy))
     }
 
+    /// Serves `policy` before `origin`, listening at these places.
+    ///
+    /// # Panics
+    /// If it does not come up; the message has what it wrote to standard error.
+    #[track_caller]
+    #[must_use]
+    pub fn serve_at(policy: &PolicyFile, origin: &DemoOrigin, places: &[&str]) -> Self {
+        let mut command = command("serve", policy);
+        command.args(places.iter().flat_map(|place| ["--listen", place]));
+        Self::start_at(before_origin(&mut command, origin), places.len())
+    }
+
     #[track_caller]
     fn start(command: &mut Command) -> Self {
+        Self::start_at(command, 1)
+    }
+
+    /// Waits until it listens at so many places.
+    ///
+    /// # Panics
+    /// If it does not come up; the message has what it wrote to standard error.
+    #[track_caller]
+    #[must_use]
+    pub fn start_at(command: &mut Command, places: usize) -> Self {
         let mut process = Process::start(command);
-        let line = process.next_line();
-        let address = line
-            .strip_prefix("tidegate: listening on http://")
-            .and_then(|address| address.parse().ok())
-            .unwrap_or_else(|| panic!("an address was expected in {line:?}"));
-        Self { address, process }
+        let places: Vec<String> = (0..places)
+            .map(|_| {
+                let line = process.next_line();
+                let place = line.strip_prefix("tidegate: listening on ");
+                place.unwrap_or_else(|| panic!("an address was expected in {line:?}")).to_owned()
+            })
+            .collect();
+        let address = places.iter().find_map(|place| address_of(place));
+        // Over a socket in the file system, any will do for the Host field.
+        let address = address.unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
+        Self { address, places, process }
     }
 
     /// A client of its admin listener. Ask once: it is said once.
@@ -138,10 +166,22 @@ impl Shim {
         }
     }
 
-    /// Where it listens.
+    /// Where it listens; at the first address, should there be several.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// All the places where it listens, as it says them: `http://127.0.0.1:8080`.
+    #[must_use]
+    pub fn places(&self) -> &[String] {
+        &self.places
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 
     /// A client of this shim.
@@ -149,6 +189,21 @@ impl Shim {
     pub fn client(&self) -> Client {
         Client::of(self.address)
     }
+}
+
+/// The address in `http://127.0.0.1:8080` or `https://127.0.0.1:8443`.
+#[must_use]
+pub fn address_of(place: &str) -> Option<SocketAddr> {
+    let (_, address) = place.split_once("://")?;
+    address.parse().ok()
+}
+
+/// `tidegate serve` at these places, expected to be refused.
+#[track_caller]
+#[must_use]
+pub fn refused_serve_at(policy: &PolicyFile, places: &[&str]) -> Ended {
+    let mut command = command("serve", policy);
+    Process::start(command.args(places.iter().flat_map(|place| ["--listen", place]))).ended()
 }
 
 /// `tidegate serve` of a policy that is expected to be refused.

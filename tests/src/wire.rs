@@ -10,7 +10,8 @@ mod request;
 mod response;
 
 use std::{
-    io::{self, BufRead as _, BufReader, Write as _},
+    fmt::Debug,
+    io::{self, BufRead as _, BufReader, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     time::Duration,
 };
@@ -82,7 +83,7 @@ impl Client {
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         socket.set_tcp_nodelay(true)?;
-        Ok(Connection { server: self.server, stream: BufReader::new(socket.into()) })
+        Ok(Connection::over(TcpStream::from(socket), self.server))
     }
 }
 
@@ -90,10 +91,21 @@ impl Client {
 #[derive(Debug)]
 pub struct Connection {
     server: SocketAddr,
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Transport>>,
 }
 
+/// What bytes travel over.
+pub trait Transport: Read + Write + Debug + Send {}
+
+impl<T: Read + Write + Debug + Send> Transport for T {}
+
 impl Connection {
+    /// A connection over something else than TCP; requests name `server` in their Host field.
+    #[must_use]
+    pub fn over(stream: impl Transport + 'static, server: SocketAddr) -> Self {
+        Self { server, stream: BufReader::new(Box::new(stream)) }
+    }
+
     /// Sends `request` and reads its final response.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::lints::Lint;
 use super::places::Places;
 use crate::compress::{Coding, CodingRule};
 use crate::key::{KeyRule, QueryRule};
-use crate::policy::{Model, Route};
+use crate::policy::{Listen, Model, Route, TrustedProxy};
 use crate::rate::{EdgeStore, KeyPart, Limit, OriginStore};
 use crate::rule::{CacheRule, Mode};
 
@@ -22,6 +22,7 @@ pub(super) fn lint(model: &Model, places: &Places) -> Vec<Diagnostic> {
     }
     model.limits.iter().for_each(|limit| linter.limit(limit));
     linter.trust(model);
+    linter.listeners(model);
     linter.compression(model);
     linter.unused(model);
     linter.found
@@ -245,12 +246,23 @@ impl Linter<'_> {
                 "name the proxy in `[shim] trusted_proxies`",
             );
         }
-        if let Some(at) = proxies.iter().position(|network| network.is_everything()) {
+        if let Some(at) = proxies.iter().position(TrustedProxy::is_everybody) {
             self.warn(
                 Lint::EverybodyTrusted,
                 &format!("shim.trusted_proxies.{at}"),
                 "this block holds every address, so that anyone may say who the client is".into(),
                 "name the addresses of the proxies before the shim",
+            );
+        }
+    }
+
+    fn listeners(&mut self, model: &Model) {
+        if model.shim.tls.is_some() && !model.shim.listen.iter().any(Listen::has_tls) {
+            self.warn(
+                Lint::PlainText,
+                "shim.tls",
+                "these certificates are shown to nobody".into(),
+                "write `https://` before an address in `[shim] listen`",
             );
         }
     }

@@ -39,6 +39,8 @@ pub enum Lint {
     EverybodyTrusted,
     /// Answers for one person are compressed.
     PersonalCompressed,
+    /// Certificates that no listener shows.
+    PlainText,
     /// Something is defined that nothing refers to.
     Unused,
     /// A level that takes a core for seconds.
@@ -47,7 +49,7 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::UnsafeIgnore,
         Self::PublicPersonal,
         Self::UnsortedQuery,
@@ -66,6 +68,7 @@ impl Lint {
         Self::NobodyTrusted,
         Self::EverybodyTrusted,
         Self::PersonalCompressed,
+        Self::PlainText,
         Self::Unused,
         Self::SlowCompression,
     ];
@@ -91,6 +94,7 @@ impl Lint {
             Self::NobodyTrusted => "TG301",
             Self::EverybodyTrusted => "TG302",
             Self::PersonalCompressed => "TG303",
+            Self::PlainText => "TG304",
             Self::Unused => "TG401",
             Self::SlowCompression => "TG402",
         }
@@ -150,6 +154,9 @@ impl Lint {
             }
             Self::PersonalCompressed => {
                 "Whoever can make a browser ask, and sees how long the answers are, reads secrets in them that stand beside what was asked (BREACH)."
+            }
+            Self::PlainText => {
+                "There are certificates, but no listener begins with `https://`: all of them speak plain HTTP."
             }
             Self::Unused => "Nothing refers to it.",
             Self::SlowCompression => {

@@ -13,7 +13,7 @@ use super::compression::Rules;
 use super::decode::{Context, Located, Named};
 use super::sections::{Document, RouteSection, UpstreamSection, ZoneSection};
 use super::values::{Ttl, TtlClasses, check_name};
-use super::{edge, edge_cache, jwt, limits, operation, redis, spelling, twins};
+use super::{edge, edge_cache, jwt, limits, operation, redis, spelling, tls, twins};
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::{
     IdentityRule, Maintenance, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier,
@@ -57,7 +57,9 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
             context.report(span, "there is no signature to require", hint);
         }
         Shim {
-            listen: section.listen.map(|address| address.0),
+            listen: tls::listen(section.listen, section.tls.is_some(), context),
+            tls: section.tls.map(|section| tls::resolve(section, context)),
+            connections: section.connections.map(|count| count.0),
             trusted_proxies: section.trusted_proxies,
             require_edge_signature,
         }

@@ -16,8 +16,9 @@ use super::jwt::JwtSection;
 use super::limits::LimitSection;
 use super::operation::{AdminSection, MaintenanceSection};
 use super::redis::RedisSection;
+use super::tls::TlsSection;
 use super::values::{Address, Bytes, Count, HostName, Name, Ttl, TtlClasses};
-use crate::policy::{EdgeCache, Network, Pattern, Template};
+use crate::policy::{EdgeCache, Listen, Pattern, Template, TrustedProxy};
 
 section! {
     /// The whole file.
@@ -65,12 +66,18 @@ section! {
 section! {
     /// What the shim alone needs.
     struct ShimSection, "`[shim]`" {
-        /// The address to listen on; `tidegate serve --listen` overrides it. `127.0.0.1:8080`
-        /// without it.
-        optional listen: Address,
-        /// Who may say in X-Forwarded-For who the client is: addresses and blocks. Anyone else
-        /// counts as itself.
-        default trusted_proxies: Vec<Network>,
+        /// Where to listen: `127.0.0.1:8080` (without it, too), `https://[::]:443` for TLS with
+        /// the certificates of `tls`, `unix:/run/tidegate/http.sock mode=660`, or a list of such.
+        /// `tidegate serve --listen` overrides it. docs/guides/listening.md has more.
+        default listen: Vec<Located<Listen>>,
+        /// What listeners with TLS show, and what they take.
+        optional tls: Located<TlsSection>,
+        /// How many connections of clients are held at once; whoever comes then is told 503.
+        /// 16384 without it, or three quarters of the files that the process may open.
+        optional connections: Count,
+        /// Who may say in X-Forwarded-For who the client is: addresses and blocks, and `unix:` for
+        /// whoever connects to a socket in the file system. Anyone else counts as itself.
+        default trusted_proxies: Vec<TrustedProxy>,
         /// Whether requests must be signed by the edge, see `[edge] signature`: everybody else gets
         /// 403, but for the paths of `[maintenance] allow_paths`, where health is asked for.
         default require_edge_signature: Located<bool>,

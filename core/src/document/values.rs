@@ -13,7 +13,7 @@ use super::declare::words;
 use super::decode::{Context, Decode, FromText};
 use super::shape::Shape;
 use super::spelling;
-use crate::policy::{Malformed, Network, Pattern, Template, units};
+use crate::policy::{Listen, Malformed, Network, Pattern, Template, TrustedProxy, units};
 use crate::rule::{ClientDirectives, Risk};
 
 /// A time span such as `5m`, or the name of one from `[ttl]`.
@@ -164,6 +164,26 @@ impl FromText for Template {
 impl FromText for Network {
     fn shape() -> Shape {
         Shape::Text("an address or a block of them, like `10.0.0.0/8`")
+    }
+
+    fn from_text(text: &str) -> Result<Self, Malformed> {
+        Self::parse(text)
+    }
+}
+
+impl FromText for Listen {
+    fn shape() -> Shape {
+        Shape::Text("a place to listen at, like `127.0.0.1:8080` or `https://[::]:443`")
+    }
+
+    fn from_text(text: &str) -> Result<Self, Malformed> {
+        text.parse()
+    }
+}
+
+impl FromText for TrustedProxy {
+    fn shape() -> Shape {
+        Shape::Text("an address or a block of them, like `10.0.0.0/8`, or `unix:`")
     }
 
     fn from_text(text: &str) -> Result<Self, Malformed> {

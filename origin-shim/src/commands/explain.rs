@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let method_name = arguments.method_name();
     let method = Method::parse(method_name);
     let request = Request::read(method, url.scheme, &host, &target, &fields);
-    let client = Client { ip: arguments.client, scheme: url.scheme };
+    let client = Client { ip: Some(arguments.client), scheme: url.scheme };
     let visitor = identify(&policy, client, &fields)?;
     let who = Who::of(&visitor, &policy);
     let tiers = match arguments.tier {

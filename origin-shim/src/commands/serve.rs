@@ -1,12 +1,13 @@
 //! `tidegate serve`
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 
 use clap::Args;
 use tidegate_core::Policy;
+use tidegate_core::policy::Listen;
+use tidegate_core::policy::listen::DEFAULT_LISTEN;
 use tidegate_origin::admin::AdminListener;
 use tidegate_origin::clock;
 use tidegate_origin::control::{Control, Start};
@@ -14,43 +15,45 @@ use tidegate_origin::edge_signature::{self, EdgeSignature};
 use tidegate_origin::gate::Shared;
 use tidegate_origin::in_force::InForce;
 use tidegate_origin::redis_limiter::RedisLimiter;
-use tidegate_origin::server::Server;
+use tidegate_origin::server::{Inherited, Server};
 use tidegate_origin::tokens::Tokens;
 
 use super::{Outcome, PolicyArgument};
-
-/// Where to listen when neither the command line nor the policy says so.
-const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     policy: PolicyArgument,
-    /// The address to listen on, in place of the policy's; port 0 takes any free one
-    #[arg(long, value_name = "ADDR")]
-    listen: Option<SocketAddr>,
+    /// Where to listen, in place of the policy's `listen`; may be given more than once. Port 0
+    /// takes any free one
+    #[arg(long, value_name = "PLACE")]
+    listen: Vec<Listen>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let mut inherited =
+        Inherited::from_environment().map_err(|error| format!("tidegate: {error}"))?;
     let reading = arguments.policy.read()?;
     eprint!("{}", arguments.policy.warnings(&reading));
     let policy = reading.policy;
     let edge = EdgeSignature::new(&policy, |name| std::env::var(name).ok())
         .map_err(|bad| format!("tidegate: {bad}\n= hint: {}", edge_signature::HINT))?;
     let tokens = tokens(&policy)?;
-    let address = match (arguments.listen, &policy.model().shim.listen) {
-        (Some(address), _) => address,
-        (None, Some(listen)) => parse(listen)?,
-        (None, None) => parse(DEFAULT_LISTEN)?,
-    };
+    let shim = &policy.model().shim;
+    let places = places(&arguments.listen, &shim.listen, &inherited);
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let server = Server::bind(address, threads).map_err(|error| {
-        format!("tidegate: cannot listen on {address}: {error}\n= hint: stop what listens there, or choose another address with --listen")
-    })?;
+    let server = Server::bind(&places, &mut inherited, shim.connections, threads);
+    let server = server.map_err(|error| format!("tidegate: {error}"))?;
+    for place in inherited.places() {
+        eprintln!("tidegate: a socket was passed for {place}, where the policy does not listen");
+    }
+    if let Some(complaint) = server.complaint() {
+        eprintln!("tidegate: {complaint}");
+    }
     let start = Start {
         policy: arguments.policy.policy.clone(),
         listen: policy.model().shim.listen.clone(),
-        listen_is_given: arguments.listen.is_some(),
+        listen_is_given: !arguments.listen.is_empty(),
         admin: policy.model().admin.clone(),
         at: clock::now(),
     };
@@ -61,10 +64,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let redis = redis(&policy)?;
     let shared = Arc::new(Shared::new(InForce::new(policy, edge, tokens, redis)));
     let control = Control::new(shared, start).map_err(|error| format!("tidegate: {error}"))?;
-    let address = server.address();
+    let places: Vec<String> = server.places().map(url).collect();
     let operated_at = admin.as_ref().map(AdminListener::address);
     server.run(&Arc::new(control), admin, || {
-        println!("tidegate: listening on http://{address}");
+        for place in places {
+            println!("tidegate: listening on {place}");
+        }
         if let Some(address) = operated_at {
             println!("tidegate: admin listener on http://{address}");
         }
@@ -96,9 +101,18 @@ fn redis(policy: &Policy) -> Result<Option<Arc<RedisLimiter>>, Box<dyn Error>> {
     Ok(Some(redis.map_err(|bad| format!("tidegate: {bad}"))?))
 }
 
-fn parse(listen: &str) -> Result<SocketAddr, String> {
-    let hint = "= hint: write an address like 127.0.0.1:8080 in `[shim] listen`";
-    listen.parse().map_err(|_| {
-        format!("tidegate: cannot listen on `{listen}`: not an IP address with a port\n{hint}")
-    })
+/// Where the command line says to listen; else the policy; else whoever passed sockets.
+fn places(given: &[Listen], policy: &[Listen], inherited: &Inherited) -> Vec<Listen> {
+    let passed = inherited.places();
+    let said = [given, policy, &passed].into_iter().find(|places| !places.is_empty());
+    said.map_or_else(|| vec![DEFAULT_LISTEN], <[Listen]>::to_vec)
+}
+
+/// A place with what is spoken there.
+fn url(place: &Listen) -> String {
+    match place {
+        Listen::Tcp { address, tls: false } => format!("http://{address}"),
+        Listen::Tcp { .. } => place.to_string(),
+        Listen::Unix { path, .. } => format!("unix:{path}"),
+    }
 }

@@ -1,0 +1,81 @@
+//! What is done beside serving, on the main thread, for as long as the process runs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::admin::AdminListener;
+use crate::control::Control;
+use crate::edge_outbox::{NotTold, Told};
+use crate::edge_signature::Report;
+use crate::tallies::Rehearsals;
+use crate::tokens::FetchError;
+
+#[allow(
+    clippy::print_stderr,
+    reason = "whoever runs this should know, and there is no client to tell"
+)]
+pub(super) fn complain(error: &FetchError) {
+    eprintln!("tidegate: {error}; the last good keys stay");
+}
+
+/// Tells the edge what is invalidated here, for ever.
+#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
+pub(super) async fn tell_edge(control: &Control) {
+    let outbox = Arc::clone(&control.shared().in_force().outbox);
+    let edge = || control.shared().in_force().policy.model().edge.clone();
+    let complain = |why: &NotTold| {
+        eprintln!(
+            "tidegate: the edge does not hear what is invalidated: {why}; it is told again, and              of everything if too much comes together"
+        );
+    };
+    let relieved = || eprintln!("tidegate: the edge has heard what was invalidated");
+    outbox.tell_edge(edge, complain, relieved).await;
+}
+
+/// What came last, when nothing more comes.
+#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
+pub(super) async fn tell_edge_the_rest(control: &Control) {
+    let in_force = control.shared().in_force();
+    loop {
+        match in_force.outbox.tell(&in_force.policy.model().edge).await {
+            Ok(Told::Nothing) => return,
+            Ok(Told::Items(_)) => {}
+            Err(why) => {
+                return eprintln!(
+                    "tidegate: the edge has not heard all that was invalidated: {why}; purge it                      by `tidegate purge --everything`"
+                );
+            }
+        }
+    }
+}
+
+/// Lets a running shim be operated, for ever.
+#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
+pub(super) async fn operate(admin: Option<AdminListener>, control: &Arc<Control>) {
+    if let Some(admin) = admin
+        && let Err(error) = admin.serve(Arc::clone(control)).await
+    {
+        eprintln!("tidegate: the admin listener ends: {error}");
+    }
+    std::future::pending().await
+}
+
+/// Says what limits would refuse that are rehearsed, and whom the edge did not send, for ever.
+#[allow(clippy::print_stderr, reason = "whoever rehearses a limit or changes keys reads the log")]
+pub(super) async fn tell_of_refusals(control: &Control) {
+    /// A look costs a few additions for each limit that is rehearsed.
+    const EVERY: Duration = Duration::from_secs(1);
+    let (mut rehearsals, mut unsigned) = (Rehearsals::default(), Report::default());
+    let start = Instant::now();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let in_force = control.shared().in_force();
+        let limits = &in_force.policy.model().limits;
+        for line in rehearsals.look(limits, &in_force.tallies, start.elapsed()) {
+            eprintln!("tidegate: {line}");
+        }
+        if let Some(line) = unsigned.look(&in_force.edge, start.elapsed()) {
+            eprintln!("tidegate: {line}");
+        }
+    }
+}

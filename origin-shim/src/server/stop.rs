@@ -1,0 +1,18 @@
+//! What ends the accepting of connections.
+
+/// What the threads are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Nothing: they go on.
+    #[default]
+    Not,
+    /// No more connections are accepted anywhere.
+    Closed,
+}
+
+impl Stop {
+    /// Whether to stop.
+    pub(super) fn is_told(self) -> bool {
+        self != Self::Not
+    }
+}
