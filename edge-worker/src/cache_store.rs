@@ -29,6 +29,7 @@ use crate::edits::Edits;
 use crate::head::Head;
 use crate::platform::{put_whole, respond, why};
 use crate::purges;
+use crate::task::Settled;
 
 pub(crate) use entry::{Entry, Kept};
 
@@ -73,8 +74,18 @@ pub(crate) struct Place {
 impl CacheStore {
     /// The default cache, behind a memory by this rule.
     pub(crate) fn open(memory: IsolateMemory) -> Option<Self> {
-        let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
-        Some(Self { cache: scope.caches().ok()?.default(), memory })
+        thread_local! {
+            static CACHE: OnceCell<web_sys::Cache> = const { OnceCell::new() };
+        }
+        let look = || {
+            let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
+            Some(scope.caches().ok()?.default())
+        };
+        let cache = CACHE.with(|known| match known.get() {
+            Some(cache) => Some(Clone::clone(cache)),
+            None => look().inspect(|cache| drop(known.set(Clone::clone(cache)))),
+        })?;
+        Some(Self { cache, memory })
     }
 
     /// Looks `key` up for a request; also says where an answer to it goes.
@@ -211,7 +222,7 @@ impl CacheStore {
         let marks: Vec<_> = marks.map(|url| self.cache.match_with_str(&url)).collect();
         let mut is_void = false;
         for found in marks {
-            is_void |= match response(JsFuture::from(found).await) {
+            is_void |= match response(Settled::from(found).await) {
                 Ok(mark) => mark
                     .and_then(|mark| voided::read(&mark))
                     .is_some_and(|until| entry.asked_at < until),
@@ -225,7 +236,7 @@ impl CacheStore {
     async fn read(&self, url: &str) -> Result<Option<web_sys::Response>, ()> {
         // By URL and without fields: asked conditionally or for a range, the Cache API
         // would answer on its own, and not always by the letter.
-        response(JsFuture::from(self.cache.match_with_str(url)).await)
+        response(Settled::from(self.cache.match_with_str(url)).await)
     }
 }
 

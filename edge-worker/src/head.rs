@@ -85,14 +85,18 @@ impl ResponseHead {
 impl Head {
     fn parse(text: String, start: usize) -> Self {
         let mut fields = Vec::with_capacity(24);
-        let mut name = start + 1;
-        while name < text.len() {
-            let end = text[name..].find('\n').map_or(text.len(), |i| name + i);
-            if let Some(colon) = text[name..end].find(':') {
-                fields.push(Field { name, colon: name + colon, end });
+        let (mut name, mut colon) = (start + 1, None);
+        for (at, byte) in text.bytes().enumerate().skip(start + 1) {
+            match byte {
+                b':' if colon.is_none() => colon = Some(at),
+                b'\n' => {
+                    fields.extend(colon.take().map(|colon| Field { name, colon, end: at }));
+                    name = at + 1;
+                }
+                _ => {}
             }
-            name = end + 1;
         }
+        fields.extend(colon.map(|colon| Field { name, colon, end: text.len() }));
         Self { text, start, fields }
     }
 

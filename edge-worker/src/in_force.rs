@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use tidegate_core::policy::{Overrides, Published};
 use tidegate_core::{Policy, Timestamp};
-use worker::js_sys::{Array, Reflect, futures::JsFuture};
+use worker::js_sys::{Array, Reflect};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Env, console_warn};
 
+use crate::task::Settled;
 use crate::{clock, embedded_policy, platform, purges};
 
 /// The first request of an isolate waits so long at most.
@@ -104,7 +105,7 @@ pub(crate) fn base() -> Option<Rc<Policy>> {
 
 async fn read(embedded: &Rc<Policy>, env: &Env, within: Duration) {
     let asked = platform::read_kv(env.as_ref(), within.as_millis() as u32);
-    let answer = JsFuture::from(asked).await;
+    let answer = Settled::from(asked).await;
     let now = clock::now();
     HELD.with_borrow_mut(|held| match answer {
         Ok(answer) if answer.is_undefined() => held.is_unbound = true,

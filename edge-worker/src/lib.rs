@@ -32,6 +32,7 @@ mod problem;
 mod purges;
 mod rehearsals;
 mod signing;
+mod task;
 mod tokens;
 mod turn;
 mod url;
@@ -43,37 +44,34 @@ use std::rc::Rc;
 use tidegate_core::respond::Problem;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::Promise;
-use worker::js_sys::futures::future_to_promise;
-use worker::{Context, Env, console_error, web_sys, worker_sys};
+use worker::{Context, Env, console_error, web_sys};
 
 use account::Account;
 use cache_store::CacheStore;
 use gate::{Gate, Stop};
 use origin::Origin;
 use past_the_gate::Undecided;
+use task::Task;
 
 pub use limiter::Limiter;
 pub use purges::keeper::Purger;
 pub use warming::scheduled;
 
-/// Answers one request. `has_died` is said by `platform.js` when the instance that had it is
-/// gone: then it goes past the gate.
+/// Answers one request, at once or by a promise. `has_died` is said by `entry.js` when the instance
+/// that had it is gone: then it goes past the gate.
 #[wasm_bindgen]
 pub fn fetch(
-    request: &web_sys::Request,
-    env: &Env,
-    context: &worker_sys::Context,
+    request: web_sys::Request,
+    env: Env,
+    context: JsValue,
     has_died: bool,
-) -> Promise {
+) -> JsValue {
     // Other handles on the same, not copies.
-    let (handle, env_handle) = (Clone::clone(request), env.clone());
-    let context_handle = Context::new(AsRef::<JsValue>::as_ref(context).clone().unchecked_into());
-    let answering = future_to_promise(async move {
-        Ok(answer(&handle, env_handle, context_handle, has_died).await?.into())
-    });
-    // From here on a panic is no end of the request.
-    platform::survive(&answering, request, env, context, has_died)
+    let (handle, env_handle) = (Clone::clone(&request), env.clone());
+    let context_handle = Context::new(context.clone().unchecked_into());
+    let answering =
+        Box::pin(async move { answer(&handle, env_handle, context_handle, has_died).await });
+    task::drive(Task { answering, request, env, context, has_died })
 }
 
 async fn answer(
@@ -83,7 +81,7 @@ async fn answer(
     has_died: bool,
 ) -> Result<web_sys::Response, JsValue> {
     let origin = match Origin::from_env(&env) {
-        Ok(origin) => Rc::new(origin),
+        Ok(origin) => origin,
         Err(error) => return problem::answer(&misconfigured(&error), None),
     };
     let Some(embedded) = embedded_policy::get() else {

@@ -1,16 +1,18 @@
 //! The origin: the shim or whatever else `TIDEGATE_ORIGIN` names, asked by `fetch`.
 
+use std::cell::OnceCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tidegate_core::headers::FieldsMut;
 use tidegate_core::respond::Problem;
 use tidegate_core::signature::{self, Client};
 use tidegate_core::{Method, Policy, Scheme, Timestamp};
-use worker::js_sys::futures::JsFuture;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Env, console_error, console_warn, web_sys};
 
 use crate::edits::Edits;
+use crate::task::Settled;
 use crate::{clock, platform, signing};
 
 /// The variable in `wrangler.toml`.
@@ -68,8 +70,22 @@ pub(crate) struct Caller<'a> {
 }
 
 impl Origin {
-    /// The origin that `wrangler.toml` names; an error says how to name one.
-    pub(crate) fn from_env(env: &Env) -> Result<Self, worker::Error> {
+    /// The origin that `wrangler.toml` names, which an isolate asks once; an error says how to name
+    /// one.
+    pub(crate) fn from_env(env: &Env) -> Result<Rc<Self>, worker::Error> {
+        thread_local! {
+            static ORIGIN: OnceCell<Rc<Origin>> = const { OnceCell::new() };
+        }
+        ORIGIN.with(|known| match known.get() {
+            Some(origin) => Ok(Rc::clone(origin)),
+            None => {
+                let origin = Rc::new(Self::read(env)?);
+                Ok(Rc::clone(known.get_or_init(|| origin)))
+            }
+        })
+    }
+
+    fn read(env: &Env) -> Result<Self, worker::Error> {
         let base = env.var(VARIABLE)?.to_string();
         let base = base.trim_end_matches('/');
         let authority = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://"));
@@ -127,7 +143,7 @@ impl Origin {
         let outgoing = outgoing.map_err(|_| Unreachable::Unsent)?;
         let millis = timeout.as_millis() as u32;
         let asking = platform::ask(&outgoing, millis, &question.zone.said());
-        let answer = JsFuture::from(asking).await;
+        let answer = Settled::from(asking).await;
         let answer: web_sys::Response = answer.map_err(Unreachable::of)?.unchecked_into();
         match Unreachable::by(answer.status()) {
             None => Ok(answer),

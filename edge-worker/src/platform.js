@@ -5,58 +5,6 @@
 // The framing is unambiguous: neither a method, a serialised URL, a field name nor a
 // field value can hold a line feed (Fetch §2.2), and no field name holds a colon.
 
-import * as built from "../../../index.js";
-
-/** For each request that wasm is at: what ends it when wasm dies. */
-const atWork = new Set();
-const DIED = new Error("wasm has died");
-let deaths = 0;
-
-const FAILED = '{"type":"about:blank","title":"Internal error","status":500}';
-const FAILED_HEADERS = { "Content-Type": "application/problem+json", "Cache-Control": "no-store" };
-
-/**
- * What `answering` comes to. A panic leaves wasm's memory in disorder, and what it has promised is
- * never kept, to whichever request of the isolate. So all of them are told, each goes on in its
- * own context, and past the gate by a new instance; once, since what kills that one as well
- * would kill the next.
- */
-export async function survive(answering, request, env, context, hasDied) {
-  let end;
-  const died = new Promise((_, reject) => (end = () => reject(DIED)));
-  atWork.add(end);
-  try {
-    return await Promise.race([answering, died]);
-  } catch (error) {
-    if (error !== DIED) throw error;
-    if (hasDied) return new Response(FAILED, { status: 500, headers: FAILED_HEADERS });
-    renew();
-    return await built.fetch(request, env, context, true);
-  } finally {
-    atWork.delete(end);
-  }
-}
-
-/** As worker-build's shim does it before each call, but for the first who comes. */
-function renew() {
-  const state = globalThis.__worker_init_state;
-  if (!state.criticalError) return;
-  built.__wbg_reset_state();
-  state.criticalError = false;
-  state.instanceId += 1;
-}
-
-// A trap in whichever task of wasm ends here. The listener of worker-build's shim, which is
-// behind this one, would have the instance made anew under those who are on their way out.
-addEventListener("error", (event) => {
-  if (!(event.error instanceof WebAssembly.RuntimeError)) return;
-  event.stopImmediatePropagation();
-  globalThis.__worker_init_state.criticalError = true;
-  deaths += 1;
-  console.error(`tidegate: panic ${deaths} of this isolate, ${atWork.size} requests go past the gate`);
-  for (const end of atWork) end();
-});
-
 /** Requests that were sent on. */
 const sent = new WeakSet();
 const SAFE = ["GET", "HEAD", "OPTIONS", "TRACE"];
@@ -116,6 +64,14 @@ export function prepared(edits) {
 /** An answer with a copy of `headers`, edited. */
 export function respondCopied(status, body, headers, edits) {
   const answer = new Response(body ?? null, { status, headers });
+  edit(answer.headers, edits);
+  return answer;
+}
+
+/** A stored answer with its body, and its status, which the cache does not keep. */
+export function respondFrom(stored, status, edits) {
+  const head = status === stored.status ? stored : { status, headers: stored.headers };
+  const answer = new Response(stored.body, head);
   edit(answer.headers, edits);
   return answer;
 }

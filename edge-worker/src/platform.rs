@@ -51,6 +51,13 @@ extern "C" {
         edits: &str,
     ) -> Result<Response, JsValue>;
 
+    #[wasm_bindgen(catch, js_name = respondFrom)]
+    pub(crate) fn respond_from(
+        stored: &Response,
+        status: u16,
+        edits: &str,
+    ) -> Result<Response, JsValue>;
+
     /// The body of `response` as a `Uint8Array`, if it is `limit` bytes long at most.
     #[wasm_bindgen(js_name = readWhole)]
     pub(crate) fn read_whole(response: &Response, limit: u32) -> Promise;
@@ -64,16 +71,6 @@ extern "C" {
 
     #[wasm_bindgen(catch)]
     pub(crate) fn forward(request: &Request, url: &str, edits: &str) -> Result<Request, JsValue>;
-
-    /// What `answering` comes to, also if this instance dies meanwhile.
-    #[wasm_bindgen]
-    pub(crate) fn survive(
-        answering: &Promise,
-        request: &Request,
-        env: &Env,
-        context: &worker::worker_sys::Context,
-        has_died: bool,
-    ) -> Promise;
 
     /// Whether `request` can reach the origin only once, or does no harm twice.
     #[wasm_bindgen(js_name = mayBeSent)]

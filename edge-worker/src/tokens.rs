@@ -17,10 +17,10 @@ use tidegate_core::token::{
     self, Key, KeySet, Material, Refusal, SECRET_MIN, TOKEN_MAX, TokenRule, Verified,
 };
 use tidegate_core::{Policy, Timestamp};
-use worker::js_sys::futures::JsFuture;
 use worker::wasm_bindgen::JsValue;
 use worker::{Context, Env, console_error, console_warn};
 
+use crate::task::Settled;
 use crate::{clock, platform};
 use key_source::Turn;
 
@@ -154,7 +154,7 @@ impl Keys {
             opened.signing_input(),
         );
         // A signature of the wrong length is an error to some platforms and a no to others.
-        let is_good = JsFuture::from(verdict).await.is_ok_and(|verdict| verdict.is_truthy());
+        let is_good = Settled::from(verdict).await.is_ok_and(|verdict| verdict.is_truthy());
         let verified = Rc::new(opened.verified(is_good)?);
         self.remember(hash, &verified, now);
         Ok(verified.user.clone())
@@ -182,7 +182,7 @@ impl Keys {
             }
         };
         let importing = platform::import_key(key.algorithm().as_str(), &material);
-        let imported = JsFuture::from(importing).await.map_err(|_| {
+        let imported = Settled::from(importing).await.map_err(|_| {
             let (algorithm, kid) = (key.algorithm().as_str(), key.kid.as_deref());
             console_error!(
                 "tidegate: WebCrypto does not take the {algorithm} key `{}`",

@@ -39,7 +39,7 @@ pub fn scheduled(_event: JsValue, env: Env, context: worker_sys::Context) -> Pro
         let policy = in_force::get(&embedded, &env, &context).await;
         if let Some(store) = CacheStore::open(policy.model().edge.memory) {
             let account = Account::open(&policy.model().edge, &env);
-            let (origin, admitted) = (Rc::new(origin), Default::default());
+            let (origin, admitted) = (origin, Default::default());
             let gate = Gate { policy, store, origin, account, env, context, admitted };
             warm(&Rc::new(gate)).await;
         }

@@ -1,10 +1,11 @@
-//! Building the worker: cargo, then worker-build, and nothing when nothing changed.
+//! Building the worker: cargo, then wasm-bindgen, wasm-opt and esbuild, and nothing when nothing
+//! changed.
 //!
 //! Cargo alone knows what the wasm is made of (sources, features, environment,
 //! the policy that the build script reads), so it always runs; it answers in
-//! half a second when there is nothing to do. What follows it (wasm-bindgen,
-//! wasm-opt, esbuild: three seconds and more) depends on the wasm and on the
-//! versions of the tools, and is left out when a stamp says it was done.
+//! half a second when there is nothing to do. What follows it takes three seconds
+//! and more, depends on the wasm and on the versions of the tools, and is left out
+//! when a stamp says it was done.
 
 mod compiler_output;
 mod stamp;
@@ -32,7 +33,7 @@ const POLICY: &str = "TIDEGATE_POLICY";
 /// How cargo begins what the worker's build script warns of.
 const POLICY_WARNING: &str = "warning: tidegate-edge@";
 
-/// What rustc and wasm-bindgen use of wasm, and workerd understands; as worker-build has it.
+/// What rustc and wasm-bindgen use of wasm, and workerd understands.
 const WASM_FEATURES: [&str; 7] = [
     "--enable-mutable-globals",
     "--enable-sign-ext",
@@ -63,7 +64,7 @@ pub(crate) fn build_with(
         if stamp::vouches_for(&output, &inputs) {
             return Ok(());
         }
-        package(workspace, tools, policy.as_deref(), features)?;
+        package(workspace, tools)?;
         stamp::leave(&output, &inputs)
     })
 }
@@ -96,7 +97,7 @@ fn compile(workspace: &Workspace, policy: Option<&Path>, features: &[&str]) -> R
         cargo.env("CARGO_TERM_COLOR", "always");
     }
     hand_over_policy(&mut cargo, policy);
-    as_worker_build_does(&mut cargo);
+    with_futures_of_js_sys(&mut cargo);
     let mut output = CompilerOutput::default();
     // Nobody mends a policy that is made for a test.
     let is_made = policy.is_some_and(|policy| policy.starts_with(workspace.target()));
@@ -119,56 +120,75 @@ fn with(features: &[&str]) -> Vec<String> {
     features.iter().map(|feature| format!("--features={feature}")).collect()
 }
 
-/// Has worker-build do what is left to do. It calls cargo once more; with the
-/// same arguments and environment, that is a question answered at once.
-fn package(
-    workspace: &Workspace,
-    tools: &Tools,
-    policy: Option<&Path>,
-    features: &[&str],
-) -> Result<()> {
-    let mut command = tools.cargo_tool("worker-build");
-    command.current_dir(workspace.path("edge-worker"));
-    command.args(["--profile", PROFILE]);
-    command.args(with(features));
-    command.env("CARGO_TARGET_DIR", workspace.target()).env("RUST_BACKTRACE", "0");
-    hand_over_policy(&mut command, policy);
-    as_worker_build_does(&mut command);
-    run::forget_cargo_run(&mut command);
-    run::in_the_background(command, &workspace.target().join("tools/worker-build.run.log"))?;
-    drop_names(workspace, tools)
+/// Binds the wasm to JavaScript, makes it smaller, and puts the JavaScript into one file.
+fn package(workspace: &Workspace, tools: &Tools) -> Result<()> {
+    let folder = workspace.path("edge-worker/build");
+    let bound = workspace.target().join("edge-bindings");
+    clear(&folder)?;
+    clear(&bound)?;
+    let mut bind = tools.cargo_tool("wasm-bindgen");
+    bind.arg(wasm(workspace)).arg("--out-dir").arg(&bound);
+    bind.args(["--target", "module", "--out-name", "index", "--no-typescript"]);
+    // A panic is survived by a new instance (src/entry.js).
+    bind.args(["--experimental-reset-state-function", "--force-enable-abort-handler"]);
+    run::visibly(bind)?;
+
+    let script = bound.join("index.js");
+    let text = read(&script)?;
+    // wrangler and workerd know the older way to import wasm alone.
+    write(&script, &text.replace("import source ", "import "))?;
+    let entry = bound.join("worker.js");
+    write(&entry, &format!("export {{ default, Limiter, Purger }} from {:?};\n", entry_in(&text)?))?;
+    let mut bundle = tools.bundle(&entry, &folder.join(MODULES[0]));
+    bundle.arg("--external:./index_bg.wasm");
+    // wasm-bindgen names a module that several functions come from several times.
+    bundle.arg("--log-override:duplicate-object-key=silent");
+    run::visibly(bundle)?;
+
+    let mut shrink = tools.wasm_opt();
+    // Names of functions are an eighth of the upload, and of use to nobody who has not built it.
+    shrink.args(["-O", "-O", "--strip-debug", "--strip-producers"]).args(WASM_FEATURES);
+    shrink.arg(bound.join(MODULES[1])).arg("-o").arg(folder.join(MODULES[1]));
+    run::visibly(shrink)
 }
 
-/// Takes the names of functions out of the wasm: an eighth of the upload, and of use to nobody who
-/// has not built it. worker-build keeps them, whatever its own wasm-opt is told; looked over once
-/// more, the wasm is a hundredth smaller.
-fn drop_names(workspace: &Workspace, tools: &Tools) -> Result<()> {
-    let wasm = workspace.path("edge-worker/build/index_bg.wasm");
-    let mut wasm_opt = tools.wasm_opt();
-    wasm_opt
-        .args(["-O", "--strip-debug", "--strip-producers"])
-        .args(WASM_FEATURES)
-        .arg(&wasm)
-        .arg("-o")
-        .arg(&wasm);
-    run::visibly(wasm_opt)
+/// Where wasm-bindgen has put the worker's own module, as its script imports it.
+fn entry_in(script: &str) -> Result<&str> {
+    let quoted = script.split('\'').find(|text| text.ends_with("/src/entry.js"));
+    quoted.context("wasm-bindgen's script does not import src/entry.js")
 }
 
-/// worker-build sets this for wasm-bindgen's macro, which picks the futures
-/// runtime of `js-sys` by it.
-fn as_worker_build_does(command: &mut Command) {
+fn clear(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("could not empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("could not write {}", path.display()))
+}
+
+/// What cargo has built.
+fn wasm(workspace: &Workspace) -> PathBuf {
+    workspace.target().join(WASM).join(PROFILE).join("tidegate_edge.wasm")
+}
+
+/// wasm-bindgen's macro picks the futures runtime of `js-sys` by this, as `worker` wants it.
+fn with_futures_of_js_sys(command: &mut Command) {
     command.env("WASM_BINDGEN_USE_JS_SYS", "1");
 }
 
-/// All that worker-build's output depends on.
+/// All that the output depends on.
 fn inputs(workspace: &Workspace, tools: &Tools) -> Result<Vec<u8>> {
-    let wasm = workspace.target().join(WASM).join(PROFILE).join("tidegate_edge.wasm");
+    let wasm = wasm(workspace);
     let mut inputs =
         fs::read(&wasm).with_context(|| format!("could not read {}", wasm.display()))?;
-    let manifest = workspace.path("edge-worker/Cargo.toml");
-    inputs.extend(
-        fs::read(&manifest).with_context(|| format!("could not read {}", manifest.display()))?,
-    );
     inputs.extend(tools.versions(workspace)?.into_bytes());
     Ok(inputs)
 }

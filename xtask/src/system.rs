@@ -4,7 +4,6 @@
 //! installed; elsewhere the line to type is the error, so that callers can
 //! tell "not testable here" from "broken".
 
-use std::env;
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -24,19 +23,6 @@ pub(crate) struct Component {
     /// The Debian packages that bring it.
     pub(crate) packages: &'static [&'static str],
 }
-
-/// The C headers of OpenSSL: `worker-build` links it to download tools that
-/// xtask hands it ready-made, and there is no feature to leave that out.
-pub(crate) const OPENSSL_HEADERS: Component = Component {
-    what: "the OpenSSL headers, which worker-build is compiled against",
-    present: || {
-        // Elsewhere the system's own TLS is used; OPENSSL_DIR says where they are.
-        !cfg!(target_os = "linux")
-            || env::var_os("OPENSSL_DIR").is_some()
-            || run::answer("pkg-config", &["--exists", "openssl"]).is_some()
-    },
-    packages: &["pkg-config", "libssl-dev"],
-};
 
 /// A peer of the conformance table.
 pub(crate) const NGINX: Component = Component {
@@ -149,9 +135,9 @@ mod tests {
     #[test]
     fn a_missing_component_comes_with_the_line_to_type() {
         assert_eq!(
-            Missing::new(&OPENSSL_HEADERS).to_string(),
-            "this machine lacks the OpenSSL headers, which worker-build is compiled against: \
-             type `sudo apt-get install pkg-config libssl-dev`"
+            Missing::new(&NGINX).to_string(),
+            "this machine lacks nginx, beside which the cache tests run: \
+             type `sudo apt-get install nginx`"
         );
     }
 

@@ -17,14 +17,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::system;
 use crate::tools::cargo_tool::CargoTool;
 use crate::tools::npm::NodeModules;
 pub(crate) use crate::tools::wasm_target::WASM;
 use crate::workspace::Workspace;
 
-/// Pairs with the `worker` crate: both come from one repository and release.
-const WORKER_BUILD: &str = "0.8.7";
 const CARGO_DENY: &str = "0.20.2";
 
 /// The tools, in place and of the right versions.
@@ -37,12 +34,8 @@ pub(crate) struct Tools {
 pub(crate) fn prepare(workspace: &Workspace) -> Result<Tools> {
     wasm_target::prepare()?;
     let wasm_bindgen = wasm_bindgen(workspace)?;
-    let worker_build = worker_build();
     let home = home(workspace);
-    if !worker_build.is_installed(&home) {
-        system::require(&system::OPENSSL_HEADERS)?;
-    }
-    cargo_tool::install_missing(workspace, &home, &[wasm_bindgen, worker_build])?;
+    cargo_tool::install_missing(workspace, &home, &[wasm_bindgen])?;
     let npm = npm::prepare(workspace)?;
     Ok(Tools { bin: home.join("bin"), npm })
 }
@@ -141,7 +134,7 @@ impl Tools {
     pub(crate) fn versions(&self, workspace: &Workspace) -> Result<String> {
         let wasm_bindgen = wasm_bindgen(workspace)?.version;
         let npm = self.npm.fingerprint();
-        Ok(format!("worker-build {WORKER_BUILD}, wasm-bindgen {wasm_bindgen}, npm {npm}"))
+        Ok(format!("wasm-bindgen {wasm_bindgen}, npm {npm}"))
     }
 
     fn search_path(&self) -> OsString {
@@ -169,15 +162,6 @@ fn wasm_bindgen(workspace: &Workspace) -> Result<CargoTool> {
         version: version.to_owned(),
         why: "binds the worker's wasm to JavaScript; the version Cargo.lock has",
     })
-}
-
-fn worker_build() -> CargoTool {
-    CargoTool {
-        package: "worker-build",
-        binary: "worker-build",
-        version: WORKER_BUILD.to_owned(),
-        why: "turns the Rust worker into what wrangler uploads",
-    }
 }
 
 fn home(workspace: &Workspace) -> PathBuf {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use worker::js_sys::Promise;
-use worker::js_sys::futures::JsFuture;
+
+use crate::task::Settled;
 
 /// So long a request waits for a store at most. A Durable Object that is new, on another
 /// continent, takes a few hundred milliseconds.
@@ -27,7 +28,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// What a question of `platform.js` to a store comes to; it is never rejected.
     pub(crate) async fn or_said(asking: Promise) -> Result<String, Self> {
-        let answer = JsFuture::from(asking).await.ok().and_then(|answer| answer.as_string());
+        let answer = Settled::from(asking).await.ok().and_then(|answer| answer.as_string());
         Self::or(&answer.unwrap_or_default()).map(String::from)
     }
 

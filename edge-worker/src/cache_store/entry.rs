@@ -129,15 +129,34 @@ impl Entry {
         }
     }
 
-    /// The fields as the platform has them, to be copied, and in `head` what makes the copy the
-    /// answer's own: to copy is quicker than to write.
-    pub(crate) fn copied(&self, head: &mut Edits) -> web_sys::Headers {
-        let Source::Cache(response) = &self.source else { return self.prepared().clone() };
-        for name in BESIDE {
-            head.drop(name);
+    /// Puts into `head` what makes a copy of the fields that the platform has the answer's own: to
+    /// copy them is quicker than to write them.
+    pub(crate) fn begin(&self, head: &mut Edits) {
+        if !self.is_from_memory() {
+            for name in BESIDE {
+                head.drop(name);
+            }
+            head.add_all(self.fields.lines().filter(|(name, _)| is_the_caches(name)));
         }
-        head.add_all(self.fields.lines().filter(|(name, _)| is_the_caches(name)));
-        response.headers()
+    }
+
+    /// An answer with a copy of those fields, edited, and with `body`, or else the stored one.
+    pub(crate) fn respond(
+        &self,
+        code: u16,
+        body: Option<JsValue>,
+        edits: &str,
+    ) -> Result<web_sys::Response, JsValue> {
+        match (&self.source, body) {
+            (Source::Cache(stored), None) => platform::respond_from(stored, code, edits),
+            (Source::Cache(stored), Some(body)) => {
+                platform::respond_copied(code, &body, &stored.headers(), edits)
+            }
+            (Source::Memory(_), body) => {
+                let body = body.unwrap_or_else(|| self.source.body());
+                platform::respond_copied(code, &body, self.prepared(), edits)
+            }
+        }
     }
 
     /// Whether a field of this name may be among those that were copied.

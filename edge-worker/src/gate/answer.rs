@@ -67,21 +67,24 @@ impl Passage<'_> {
         }
         let mut head = Edits::default();
         let copied = match whose {
-            Head::Own => Some(entry.copied(&mut head)),
+            Head::Own => {
+                entry.begin(&mut head);
+                true
+            }
             Head::Updated => {
                 head.add_all(fields.lines());
-                None
+                false
             }
         };
         let (code, body) = self.fill(&mut head, whole, entry);
         respond::age(&mut head, stored.age(clock::now()));
         self.finish(&mut head, code, fields, status);
         let answer = match copied {
-            Some(copied) => {
-                let edits = head.settled(|name| entry.may_be_copied(name));
-                platform::respond_copied(code, &body, &copied, &edits)
+            true => entry.respond(code, body, &head.settled(|name| entry.may_be_copied(name))),
+            false => {
+                let body = body.unwrap_or_else(|| entry.source.body());
+                platform::respond_with(code, &body, &head.settled(|_| false))
             }
-            None => platform::respond_with(code, &body, &head.settled(|_| false)),
         };
         answer.map_err(|_| Stop::Broken("unusable-entry"))
     }

@@ -38,18 +38,19 @@ impl Passage<'_> {
         }
     }
 
-    /// The status and the body of an answer from what is stored, whose head is in `head`.
+    /// The status and the body of an answer from what is stored, whose head is in `head`; `None`
+    /// for the stored body as it is.
     pub(super) fn fill(
         &self,
         head: &mut Edits,
         whole: &Whole<'_, impl Fields>,
         entry: &Entry,
-    ) -> (u16, JsValue) {
+    ) -> (u16, Option<JsValue>) {
         let status = whole.stored.status;
         // What came without a body is stored with an empty one, which the platform takes for one.
         if self.asked.method == Method::Head || matches!(status, 204 | 205 | 304) {
             entry.discard();
-            return (status, JsValue::NULL);
+            return (status, Some(JsValue::NULL));
         }
         let selection = self.select_of(whole);
         let stream = || entry.source.response()?.body();
@@ -62,20 +63,20 @@ impl Passage<'_> {
                 head.set("content-range", &content_range.to_string());
                 head.remove("content-length");
                 let piece = pieces([(String::new(), bytes)]);
-                (206, platform::cut(&stored, &piece, "").into())
+                (206, Some(platform::cut(&stored, &piece, "").into()))
             }
             (Selection::Pieces(ranges), Some(stored)) if are_in_order(&ranges) => {
-                (206, self.multipart(head, whole, &ranges, &stored).into())
+                (206, Some(self.multipart(head, whole, &ranges, &stored).into()))
             }
             (Selection::Unsatisfiable { length }, _) => {
                 entry.discard();
                 head.set("content-range", &format!("bytes */{length}"));
                 head.remove("content-length");
-                (416, JsValue::NULL)
+                (416, Some(JsValue::NULL))
             }
             // What is missing is never served: see `Gate::answer`. What is wanted out of order
             // would have to wait in memory for what comes before it: the whole is allowed, too.
-            _ => (status, entry.source.body()),
+            _ => (status, None),
         }
     }
 

@@ -16,7 +16,6 @@ use tidegate_core::store::store;
 use tidegate_core::{
     CacheKey, CacheRule, Exchange, Lookup, Response, Reuse, Store, Stored, Tier, Timestamp, respond,
 };
-use worker::js_sys::futures::JsFuture;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{console_error, web_sys};
 
@@ -30,6 +29,7 @@ use crate::cache_store::entry::{self, Facts};
 use crate::cache_store::{self, Entry, Kept, Place};
 use crate::head::ResponseHead;
 use crate::platform::{self, discard};
+use crate::task::Settled;
 use crate::{clock, digest};
 
 /// The request field in which the second Worker is told what the client asked for.
@@ -53,7 +53,7 @@ impl Passage<'_> {
         let begun = clock::now();
         let asking =
             platform::ask_cached(&self.gate.env, self.request, &url.concat(), fields.as_str());
-        let asking = JsFuture::from(asking);
+        let asking = Settled::from(asking);
         let response: web_sys::Response = match self.gate.account.timed(Part::Cache, asking).await {
             Ok(answer) if !answer.is_undefined() => answer.unchecked_into(),
             said => {
