@@ -10,8 +10,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::task;
 use tidegate_core::Timestamp;
-use worker::Delay;
 
 /// How long a turn lasts at most. The platform may end a request without a word, and half a
 /// minute behind the answer it always does; then it is another request's turn.
@@ -73,7 +73,7 @@ pub(crate) async fn wait(place: &str) {
     let Some(_waiting) = Waiting::begin() else { return };
     let ([mut pause, longest], mut waited) = (LOOK, Duration::ZERO);
     while waited < WAIT_MAX && TURNS.with_borrow(|turns| turns.is_asked(place)) {
-        Delay::from(pause).await;
+        task::pause(pause).await;
         waited += pause;
         pause = longest.min(pause * 2);
     }

@@ -60,12 +60,7 @@ pub use warming::scheduled;
 /// Answers one request, at once or by a promise. `has_died` is said by `entry.js` when the instance
 /// that had it is gone: then it goes past the gate.
 #[wasm_bindgen]
-pub fn fetch(
-    request: web_sys::Request,
-    env: Env,
-    context: JsValue,
-    has_died: bool,
-) -> JsValue {
+pub fn fetch(request: web_sys::Request, env: Env, context: JsValue, has_died: bool) -> JsValue {
     // Other handles on the same, not copies.
     let (handle, env_handle) = (Clone::clone(&request), env.clone());
     let context_handle = Context::new(context.clone().unchecked_into());

@@ -76,6 +76,9 @@ export function respondFrom(stored, status, edits) {
   return answer;
 }
 
+/** Settled after `millis`. */
+export const pause = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
+
 /** The body of `response` as bytes; `undefined` where it is longer than `limit`. */
 export async function readWhole(response, limit) {
   const chunks = [];

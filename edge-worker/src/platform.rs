@@ -58,6 +58,9 @@ extern "C" {
         edits: &str,
     ) -> Result<Response, JsValue>;
 
+    /// Settled after so many milliseconds.
+    pub(crate) fn pause(millis: f64) -> Promise;
+
     /// The body of `response` as a `Uint8Array`, if it is `limit` bytes long at most.
     #[wasm_bindgen(js_name = readWhole)]
     pub(crate) fn read_whole(response: &Response, limit: u32) -> Promise;

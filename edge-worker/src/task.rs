@@ -19,7 +19,7 @@ use worker::js_sys::Promise;
 use worker::js_sys::futures::{JsFuture, future_to_promise};
 use worker::{Env, web_sys};
 
-use crate::clock;
+use crate::{clock, platform};
 
 /// Nobody waits so long for a head. The platform ends a request whose client is gone without a
 /// word, and what it left here goes then.
@@ -90,7 +90,15 @@ enum State {
     Own(JsFuture),
 }
 
+/// Does nothing for `span`, which is not counted exactly.
+pub(crate) async fn pause(span: Duration) {
+    // A timer is never rejected.
+    let _ = Settled::from(platform::pause(span.as_millis() as f64)).await;
+}
+
 /// Follows a task: its answer, or a promise of it.
+///
+/// Nobody hears of a waker of this poll: what a request waits for must take that of the next one.
 pub(crate) fn drive(mut task: Task) -> JsValue {
     IS_DRIVEN.set(true);
     let polled =

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use worker::Delay;
+use crate::task;
 
 /// Requests of this isolate that wait at most.
 const WAITING_MAX: usize = 256;
@@ -20,7 +20,7 @@ struct Place;
 /// Waits for `span`. `false`, at once, where that is too long or too many wait already.
 pub(crate) async fn wait(span: Duration) -> bool {
     let Some(_place) = Place::take().filter(|_| span <= LONGEST) else { return false };
-    Delay::from(span).await;
+    task::pause(span).await;
     true
 }
 

@@ -138,7 +138,10 @@ fn package(workspace: &Workspace, tools: &Tools) -> Result<()> {
     // wrangler and workerd know the older way to import wasm alone.
     write(&script, &text.replace("import source ", "import "))?;
     let entry = bound.join("worker.js");
-    write(&entry, &format!("export {{ default, Limiter, Purger }} from {:?};\n", entry_in(&text)?))?;
+    write(
+        &entry,
+        &format!("export {{ default, Limiter, Purger }} from {:?};\n", entry_in(&text)?),
+    )?;
     let mut bundle = tools.bundle(&entry, &folder.join(MODULES[0]));
     bundle.arg("--external:./index_bg.wasm");
     // wasm-bindgen names a module that several functions come from several times.

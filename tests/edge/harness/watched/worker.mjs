@@ -77,7 +77,7 @@ export default class extends WorkerEntrypoint {
     const url = new URL(request.url);
     if (url.host === "control.test") return this.#control(url, request);
     const env = { ...this.env, ...this.#ratelimits(), ANALYTICS: this.#dataset() };
-    return new Worker(this.ctx, env).fetch(request);
+    return Worker.fetch(request, env, this.ctx);
   }
 
   /** The dataset, watched. */
