@@ -23,12 +23,14 @@ use crate::gate::Shared;
 use crate::in_force::InForce;
 use crate::policy_file::{self, PolicyError};
 use crate::redis_limiter::{BadAddress, RedisLimiter};
+use crate::server::tls::{Loaded, Tls, TlsError};
 use crate::tokens::{BadSecret, FetchError, Tokens};
 
 /// Whoever changes what is in force does it through this.
 #[derive(Debug)]
 pub struct Control {
     shared: Arc<Shared>,
+    tls: Arc<Tls>,
     start: Start,
     /// Held by who makes a change.
     turn: Mutex<()>,
@@ -87,6 +89,8 @@ pub enum ReloadError {
     Keys(FetchError),
     /// Nobody can tell where its Redis is.
     Redis(BadAddress),
+    /// Certificates that it names are no use.
+    Certificates(TlsError),
 }
 
 /// How a change at run time went.
@@ -102,7 +106,7 @@ pub enum Kept {
 
 impl Control {
     /// Control of what `shared` has in force, with the overrides that the last process left.
-    pub fn new(shared: Arc<Shared>, start: Start) -> Result<Self, StateError> {
+    pub fn new(shared: Arc<Shared>, tls: Arc<Tls>, start: Start) -> Result<Self, StateError> {
         let mut overrides = match state_path(&start) {
             Some(path) => state_file::read(&path)?,
             None => Overrides::default(),
@@ -115,12 +119,17 @@ impl Control {
         shared.put_in_force(in_force.with_overrides(&overrides, start.at));
         let said = RwLock::new(Said { overrides, read_at: start.at });
         let changed = watch::Sender::default();
-        Ok(Self { shared, start, turn: Mutex::default(), said, changed })
+        Ok(Self { shared, tls, start, turn: Mutex::default(), said, changed })
     }
 
     /// What all threads share.
     pub const fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// What handshakes go by.
+    pub const fn tls(&self) -> &Arc<Tls> {
+        &self.tls
     }
 
     /// How the process was started.
@@ -146,7 +155,10 @@ impl Control {
         let before = self.shared.in_force();
         let old = before.file.hash();
         match self.read_again(&before).await {
-            Ok((next, warnings)) => {
+            Ok((next, certificates, warnings)) => {
+                if let Some(certificates) = certificates {
+                    self.tls.put_in_force(certificates);
+                }
                 let after = next.file.hash();
                 let mut notes = self.start.differences(&next.file);
                 let mut overrides = self.said().overrides;
@@ -227,11 +239,32 @@ impl Control {
         }
     }
 
-    async fn read_again(&self, before: &InForce) -> Result<(InForce, String), ReloadError> {
+    /// Reads the certificates of the policy in force again and shows them from now on, unless
+    /// something is wrong with them. Whether there are any.
+    pub async fn read_certificates(&self) -> Result<bool, TlsError> {
+        let _turn = self.turn.lock().await;
+        let loaded = self.load_certificates(&self.shared.in_force().file)?;
+        let is_any = loaded.is_some();
+        if let Some(loaded) = loaded {
+            self.tls.put_in_force(loaded);
+        }
+        Ok(is_any)
+    }
+
+    fn load_certificates(&self, policy: &Policy) -> Result<Option<Loaded>, TlsError> {
+        let rule = policy.model().shim.tls.as_ref();
+        rule.map(|rule| self.tls.load(rule, &self.start.folder())).transpose()
+    }
+
+    async fn read_again(
+        &self,
+        before: &InForce,
+    ) -> Result<(InForce, Option<Loaded>, String), ReloadError> {
         let reading = policy_file::read(&self.start.policy).map_err(ReloadError::Policy)?;
         let file = self.start.policy.display().to_string();
         let warnings = reading.warnings.display(&file).to_string();
         let policy = reading.policy;
+        let certificates = self.load_certificates(&policy).map_err(ReloadError::Certificates)?;
         let edge = before.edge.succeed(&policy, |name| std::env::var(name).ok());
         let edge = edge.map_err(ReloadError::Signature)?;
         let tokens = match before.tokens_for(&policy.model().identity) {
@@ -247,7 +280,7 @@ impl Control {
             },
             None => None,
         };
-        Ok((before.with_file(policy, edge, tokens, redis), warnings))
+        Ok((before.with_file(policy, edge, tokens, redis), certificates, warnings))
     }
 
     /// Puts what was made of the file in force, with these overrides.
@@ -292,6 +325,11 @@ impl Kept {
 }
 
 impl Start {
+    /// What files of the policy are beside whose names are not absolute.
+    pub fn folder(&self) -> PathBuf {
+        self.policy.parent().map(PathBuf::from).unwrap_or_default()
+    }
+
     /// What `policy` says that this process cannot follow.
     fn differences(&self, policy: &Policy) -> Vec<String> {
         let mut notes = Vec::new();
@@ -309,8 +347,7 @@ impl Start {
 /// The file that keeps overrides, beside the policy file unless it is absolute.
 fn state_path(start: &Start) -> Option<PathBuf> {
     let name = start.admin.as_ref()?.state.as_ref()?;
-    let folder = start.policy.parent().map(PathBuf::from).unwrap_or_default();
-    Some(folder.join(name))
+    Some(start.folder().join(name))
 }
 
 /// The checks of tokens by `policy`, with all the keys that they need.
@@ -345,6 +382,7 @@ impl fmt::Display for ReloadError {
             }
             Self::Signature(bad) => write!(f, "{bad}\n= hint: {}", edge_signature::HINT),
             Self::Redis(bad) => bad.fmt(f),
+            Self::Certificates(bad) => bad.fmt(f),
             Self::Keys(error) => write!(
                 f,
                 "{error}, and without its keys every user would be a stranger\n= hint: see that \

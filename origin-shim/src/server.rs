@@ -8,10 +8,12 @@ mod accept;
 mod capacity;
 mod connection;
 mod duties;
+mod http2;
 mod inherited;
 mod listeners;
 mod signals;
 mod stop;
+pub mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -94,6 +96,7 @@ impl Server {
                 () = signals.until_told_to_stop(control) => {}
                 () = control.keep_tokens_fresh(duties::complain) => {}
                 () = control.end_overrides() => {}
+                () = tls::keep_certificates_fresh(control) => {}
                 () = duties::tell_of_refusals(control) => {}
                 () = duties::operate(admin, control) => {}
                 () = duties::tell_edge(control) => {}
@@ -139,6 +142,7 @@ impl Server {
             sockets,
             shared: Arc::clone(control.shared()),
             capacity: Arc::clone(&self.capacity),
+            tls: Arc::clone(control.tls()),
             stop: stopped.clone(),
         };
         thread::Builder::new()

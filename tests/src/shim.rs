@@ -125,6 +125,15 @@ impl Shim {
     #[track_caller]
     pub fn stop(self) {
         self.process.interrupt();
+        self.stopped();
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// If it does not, or says that something went wrong.
+    #[track_caller]
+    pub fn stopped(self) {
         let ended = self.process.ended();
         assert!(ended.status.success(), "{ended:?}");
     }

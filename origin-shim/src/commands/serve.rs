@@ -15,6 +15,7 @@ use tidegate_origin::edge_signature::{self, EdgeSignature};
 use tidegate_origin::gate::Shared;
 use tidegate_origin::in_force::InForce;
 use tidegate_origin::redis_limiter::RedisLimiter;
+use tidegate_origin::server::tls::Tls;
 use tidegate_origin::server::{Inherited, Server};
 use tidegate_origin::tokens::Tokens;
 
@@ -62,8 +63,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let admin = admin.map(|admin| AdminListener::bind(admin, &environment)).transpose();
     let admin = admin.map_err(|error| format!("tidegate: {error}"))?;
     let redis = redis(&policy)?;
+    let tls = certificates(&policy, &start, &places)?;
     let shared = Arc::new(Shared::new(InForce::new(policy, edge, tokens, redis)));
-    let control = Control::new(shared, start).map_err(|error| format!("tidegate: {error}"))?;
+    let control = Control::new(shared, tls, start).map_err(|error| format!("tidegate: {error}"))?;
     let places: Vec<String> = server.places().map(url).collect();
     let operated_at = admin.as_ref().map(AdminListener::address);
     server.run(&Arc::new(control), admin, || {
@@ -90,6 +92,27 @@ fn tokens(policy: &Policy) -> Result<Tokens, Box<dyn Error>> {
         eprintln!("tidegate: {error}; until one comes, tokens of its keys count as unverified");
     }
     Ok(tokens)
+}
+
+/// The certificates of the policy. Without them nothing is served where they would be shown.
+fn certificates(
+    policy: &Policy,
+    start: &Start,
+    places: &[Listen],
+) -> Result<Arc<Tls>, Box<dyn Error>> {
+    let tls = Arc::new(Tls::new()?);
+    match (&policy.model().shim.tls, places.iter().find(|place| place.has_tls())) {
+        (Some(rule), _) => {
+            let loaded = tls.load(rule, &start.folder());
+            tls.put_in_force(loaded.map_err(|bad| format!("tidegate: {bad}"))?);
+        }
+        (None, Some(place)) => {
+            let hint = "= hint: name it in `[shim.tls] certificates`";
+            return Err(format!("tidegate: {place} has no certificate to show\n{hint}").into());
+        }
+        (None, None) => {}
+    }
+    Ok(tls)
 }
 
 /// The Redis of the policy. Without its URL nothing is served; a server that does not answer may

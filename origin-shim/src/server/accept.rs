@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use super::capacity::Capacity;
 use super::connection::{self, Door};
 use super::stop::Stop;
+use super::tls::Tls;
 use crate::client::Client;
 use crate::gate::{Gate, Shared};
 
@@ -32,6 +33,7 @@ pub(super) struct Thread {
     pub(super) sockets: Vec<(Listen, Socket)>,
     pub(super) shared: Arc<Shared>,
     pub(super) capacity: Arc<Capacity>,
+    pub(super) tls: Arc<Tls>,
     pub(super) stop: watch::Receiver<Stop>,
 }
 
@@ -51,7 +53,7 @@ impl Thread {
             let door = Door {
                 gate: Arc::clone(&gate),
                 capacity: Arc::clone(&self.capacity),
-                scheme: if tls { Scheme::Https } else { Scheme::Http },
+                tls: tls.then(|| Arc::clone(&self.tls)),
                 leaving: leaving.clone(),
             };
             accepting.spawn(accept(acceptor, door, self.stop.clone()));
@@ -108,11 +110,20 @@ impl Accepted {
         let (held, door) = (door.capacity.hold(), Arc::clone(door));
         match (self, held) {
             (Self::Tcp(stream, ip), Some(held)) => {
-                let client = Client { ip: Some(ip), scheme: door.scheme };
-                tokio::spawn(connection::tcp(stream, client, door, held));
+                let ip = Some(ip);
+                match door.tls.is_some() {
+                    true => {
+                        let client = Client { ip, scheme: Scheme::Https };
+                        tokio::spawn(connection::tls(stream, client, door, held));
+                    }
+                    false => {
+                        let client = Client { ip, scheme: Scheme::Http };
+                        tokio::spawn(connection::tcp(stream, client, door, held));
+                    }
+                }
             }
             (Self::Unix(stream), Some(held)) => {
-                let client = Client { ip: None, scheme: door.scheme };
+                let client = Client { ip: None, scheme: Scheme::Http };
                 tokio::spawn(connection::unix(stream, client, door, held));
             }
             (other, None) => {
@@ -122,7 +133,7 @@ impl Accepted {
                 ));
                 match other {
                     // Who waits for a handshake would not understand.
-                    Self::Tcp(..) if door.scheme == Scheme::Https => {}
+                    Self::Tcp(..) if door.tls.is_some() => {}
                     Self::Tcp(stream, _) => {
                         tokio::spawn(async move { door.capacity.refuse(stream).await });
                     }

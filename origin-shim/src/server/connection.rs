@@ -1,6 +1,7 @@
 //! One connection: which protocol is spoken over it, and for how long.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,36 +11,96 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tidegate_core::Scheme;
-use tokio::io::{AsyncRead, AsyncWrite};
+use rustix::net::RecvFlags;
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 
 use super::capacity::{Capacity, Held};
+use super::http2;
+use super::tls::{ALPN_HTTP2, Tls};
 use crate::body::Body;
 use crate::client::Client;
 use crate::gate::Gate;
 
 /// A client must send a whole request head within this time.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client must be done with its TLS handshake within this time.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client that has just connected gets this long to ask although nobody is accepted any more.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What the connections of one listener have in common in one thread.
 pub(super) struct Door {
     pub(super) gate: Arc<Gate>,
     pub(super) capacity: Arc<Capacity>,
-    pub(super) scheme: Scheme,
+    /// By what connections begin with a handshake.
+    pub(super) tls: Option<Arc<Tls>>,
     /// Whether connections should come to their end.
     pub(super) leaving: watch::Receiver<bool>,
 }
 
+impl Door {
+    /// Ends when connections should come to their end.
+    pub(super) async fn told_to_leave(&self) {
+        let mut leaving = self.leaving.clone();
+        // Whoever could tell is gone: then, too.
+        let _ = leaving.wait_for(|leaving| *leaving).await;
+    }
+}
+
 /// Serves what a client sends over TCP. A connection that breaks off is its client's business.
 pub(super) async fn tcp(stream: TcpStream, client: Client, door: Arc<Door>, _held: Held) {
-    let _ = speak_http1(stream, client, &door).await;
+    let mut begin = [0; http2::BEGIN.len()];
+    match first(stream.peek(&mut begin), &door).await {
+        Some(count) if begin[..count] == http2::BEGIN => {
+            let _ = Box::pin(http2::serve(stream, client, &door)).await;
+        }
+        Some(_) => drop(speak_http1(stream, client, &door).await),
+        None => {}
+    }
 }
 
 /// The same over a socket in the file system.
 pub(super) async fn unix(stream: UnixStream, client: Client, door: Arc<Door>, _held: Held) {
-    let _ = speak_http1(stream, client, &door).await;
+    let mut begin = [0; http2::BEGIN.len()];
+    let peek = stream.async_io(Interest::READABLE, || {
+        let (_, count) = rustix::net::recv(&stream, &mut begin, RecvFlags::PEEK)?;
+        Ok(count)
+    });
+    match first(peek, &door).await {
+        Some(count) if begin[..count] == http2::BEGIN => {
+            let _ = Box::pin(http2::serve(stream, client, &door)).await;
+        }
+        Some(_) => drop(speak_http1(stream, client, &door).await),
+        None => {}
+    }
+}
+
+/// The same behind a TLS handshake, in which the client says what it will speak (ALPN).
+pub(super) async fn tls(stream: TcpStream, client: Client, door: Arc<Door>, _held: Held) {
+    // There is no listener with TLS without certificates.
+    let Some(acceptor) = door.tls.as_ref().and_then(|tls| tls.acceptor()) else { return };
+    let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
+    let Ok(Ok(stream)) = Box::pin(handshake).await else { return };
+    match stream.get_ref().1.alpn_protocol() {
+        Some(ALPN_HTTP2) => drop(Box::pin(http2::serve(stream, client, &door)).await),
+        _ => drop(Box::pin(speak_http1(stream, client, &door)).await),
+    }
+}
+
+/// How many bytes a look at what the client sends first has found; `None` if it sends nothing.
+async fn first(peek: impl Future<Output = io::Result<usize>>, door: &Door) -> Option<usize> {
+    let mut peek = pin!(tokio::time::timeout(HEAD_TIMEOUT, peek));
+    let peeked = tokio::select! {
+        peeked = &mut peek => peeked,
+        // The request may be on its way.
+        () = door.told_to_leave() => {
+            tokio::time::timeout(GRACE, peek).await.ok()?
+        }
+    };
+    peeked.ok()?.ok().filter(|count| *count > 0)
 }
 
 async fn speak_http1<S>(stream: S, client: Client, door: &Door) -> Result<(), hyper::Error>
@@ -55,10 +116,9 @@ where
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let mut leaving = door.leaving.clone();
     tokio::select! {
         done = &mut connection => return done,
-        _ = leaving.wait_for(|leaving| *leaving) => {}
+        () = door.told_to_leave() => {}
     }
     connection.as_mut().graceful_shutdown();
     connection.await

@@ -48,10 +48,6 @@ impl Listener {
         threads: usize,
         v6_only: bool,
     ) -> Result<Self, ListenError> {
-        if listen.has_tls() {
-            let error = io::Error::new(io::ErrorKind::Unsupported, "TLS is not spoken here");
-            return Err(ListenError { listen: listen.clone(), error });
-        }
         let passed = inherited.take(listen);
         let bound = match passed.is_empty() {
             false => Self::of_passed(listen, passed),
