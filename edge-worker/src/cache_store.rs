@@ -29,7 +29,7 @@ use crate::edits::Edits;
 use crate::head::Head;
 use crate::platform::{put_whole, respond, why};
 use crate::purges;
-use crate::task::Settled;
+use crate::task::{self, Settled};
 
 pub(crate) use entry::{Entry, Kept};
 
@@ -141,7 +141,7 @@ impl CacheStore {
         // The cache keeps no 206 and few errors, so the status is among the facts.
         let entry = copy.and_then(|copy| respond(200, copy.body().as_ref(), head.as_str()));
         let cache = self.cache.clone();
-        context.wait_until(async move {
+        task::in_background(context, async move {
             let stored = async {
                 let put = put_whole(&cache, &url, &entry?, MAX_BODY, entry::ENTRY);
                 JsFuture::from(put).await
@@ -162,7 +162,7 @@ impl CacheStore {
     pub(crate) fn delete_later(&self, context: &Context, place: &Place, url: String) {
         memory::forget(&place.key);
         let (cache, key) = (self.cache.clone(), place.key.clone());
-        context.wait_until(async move {
+        task::in_background(context, async move {
             if let Err(error) = JsFuture::from(cache.delete_with_str(&url)).await {
                 console_warn!("tidegate: not deleted, {}: {url}", why(&error));
             }
@@ -182,7 +182,7 @@ impl CacheStore {
         let url = mark(host.as_str(), name);
         let put = respond(200, None, voided::head(now).as_str())
             .map(|mark| JsFuture::from(self.cache.put_with_str(&url, &mark)));
-        context.wait_until(async move {
+        task::in_background(context, async move {
             let put = async { put?.await };
             if let Err(error) = put.await {
                 console_warn!("tidegate: not voided, {}: {url}", why(&error));

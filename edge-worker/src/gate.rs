@@ -42,6 +42,7 @@ use crate::health;
 use crate::in_force::InForce;
 use crate::origin::{Origin, Unreachable};
 use crate::platform::{self, discard};
+use crate::task;
 use known::Known;
 pub(crate) use passage::Address;
 use passage::Passage;
@@ -194,7 +195,7 @@ impl Gate {
         let Some(turn) = asking::refresh(place.of_answer(), clock::now()) else { return };
         // Another handle on the request, not a copy of it.
         let (gate, request) = (Rc::clone(self), Clone::clone(request));
-        self.context.wait_until(async move {
+        task::in_background(&self.context, async move {
             // Whatever comes of it, the client has its answer, and the next one asks again.
             if let Ok(Some((fresh, _))) = gate.renew(&request, Want::Refreshed(turn)).await {
                 discard(&fresh);

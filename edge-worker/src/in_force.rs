@@ -17,7 +17,7 @@ use worker::js_sys::{Array, Reflect};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Env, console_warn};
 
-use crate::task::Settled;
+use crate::task::{self, Settled};
 use crate::{clock, embedded_policy, platform, purges};
 
 /// The first request of an isolate waits so long at most.
@@ -90,7 +90,7 @@ pub(crate) async fn get(embedded: &Rc<Policy>, env: &Env, context: &Context) -> 
         }
         Some(Turn::Later) => {
             let (embedded, env) = (Rc::clone(embedded), env.clone());
-            context.wait_until(async move { read(&embedded, &env, LATER).await });
+            task::in_background(context, async move { read(&embedded, &env, LATER).await });
         }
     }
     let now = clock::now();

@@ -10,14 +10,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context as Turn, Poll, Waker};
+use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
 use tidegate_core::Timestamp;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::Promise;
 use worker::js_sys::futures::{JsFuture, future_to_promise};
-use worker::{Env, web_sys};
+use worker::{Context, Env, web_sys};
 
 use crate::{clock, platform};
 
@@ -90,6 +90,19 @@ enum State {
     Own(JsFuture),
 }
 
+/// Has `work` done behind the request's back.
+pub(crate) fn in_background(context: &Context, work: impl Future<Output = ()> + 'static) {
+    // A promise of each future by itself would be 4 KB of code each.
+    let work: Pin<Box<dyn Future<Output = ()>>> = Box::pin(work);
+    context.wait_until(work);
+}
+
+/// A promise of what `work` comes to, as a task of the platform.
+pub(crate) fn promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    let work: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>> = Box::pin(work);
+    future_to_promise(work)
+}
+
 /// Does nothing for `span`, which is not counted exactly.
 pub(crate) async fn pause(span: Duration) {
     // A timer is never rejected.
@@ -101,8 +114,9 @@ pub(crate) async fn pause(span: Duration) {
 /// Nobody hears of a waker of this poll: what a request waits for must take that of the next one.
 pub(crate) fn drive(mut task: Task) -> JsValue {
     IS_DRIVEN.set(true);
-    let polled =
-        clock::stopped(|| task.answering.as_mut().poll(&mut Turn::from_waker(Waker::noop())));
+    let polled = clock::stopped(|| {
+        task.answering.as_mut().poll(&mut task::Context::from_waker(Waker::noop()))
+    });
     IS_DRIVEN.set(false);
     CAME.take();
     let awaited = AWAITED.take();
@@ -137,7 +151,7 @@ fn wait(task: Task, promise: &Promise) -> JsValue {
 
 fn go_on_alone(task: Task) -> JsValue {
     let Task { answering, request, env, context, has_died } = task;
-    let answering = future_to_promise(async move { Ok(answering.await?.into()) });
+    let answering = promise(async move { Ok(answering.await?.into()) });
     // From here on a panic is no end of the request.
     survive(&answering, &request, &env, &context, has_died).into()
 }
@@ -173,7 +187,7 @@ impl From<Promise> for Settled {
 impl Future for Settled {
     type Output = Result<JsValue, JsValue>;
 
-    fn poll(mut self: Pin<&mut Self>, turn: &mut Turn<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, turn: &mut task::Context<'_>) -> Poll<Self::Output> {
         let is_free = IS_DRIVEN.get() && AWAITED.with_borrow(Option::is_none);
         match self.state {
             State::New if is_free => {

@@ -20,7 +20,7 @@ use tidegate_core::{Policy, Timestamp};
 use worker::wasm_bindgen::JsValue;
 use worker::{Context, Env, console_error, console_warn};
 
-use crate::task::Settled;
+use crate::task::{self, Settled};
 use crate::{clock, platform};
 use key_source::Turn;
 
@@ -75,7 +75,9 @@ async fn user_of(
     let keys = Keys::now(policy, rule);
     if let Some(remote) = &rule.jwks {
         match key_source::due(remote, clock::now()) {
-            Some(turn) if keys.complete => context.wait_until(refresh(Rc::clone(policy), turn)),
+            Some(turn) if keys.complete => {
+                task::in_background(context, refresh(Rc::clone(policy), turn))
+            }
             Some(turn) => refresh(Rc::clone(policy), turn).await,
             None => {}
         }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use tidegate_core::Timestamp;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::Promise;
-use worker::js_sys::futures::{JsFuture, future_to_promise};
+use worker::js_sys::futures::JsFuture;
 use worker::{Context, Env, console_error, console_log, console_warn, web_sys, worker_sys};
 
 use crate::account::Account;
@@ -17,7 +17,7 @@ use crate::cache_store::CacheStore;
 use crate::gate::{Gate, Want};
 use crate::origin::Origin;
 use crate::platform::{self, discard};
-use crate::{clock, embedded_policy, in_force};
+use crate::{clock, embedded_policy, in_force, task};
 
 /// Bytes of a list at most.
 const LIST_MAX: u32 = 64 * 1024;
@@ -34,7 +34,7 @@ pub fn scheduled(_event: JsValue, env: Env, context: worker_sys::Context) -> Pro
         console_error!("tidegate: nothing is warmed, since TIDEGATE_ORIGIN is wrong");
         return Promise::resolve(&JsValue::UNDEFINED);
     };
-    future_to_promise(async move {
+    task::promise(async move {
         let Some(embedded) = embedded_policy::get() else { return Ok(JsValue::UNDEFINED) };
         let policy = in_force::get(&embedded, &env, &context).await;
         if let Some(store) = CacheStore::open(policy.model().edge.memory) {

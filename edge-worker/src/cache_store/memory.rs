@@ -22,7 +22,7 @@ use worker::wasm_bindgen::JsCast;
 use super::Place;
 use super::entry::{Entry, Kept, Source};
 use crate::head::Head;
-use crate::{clock, platform, purges};
+use crate::{clock, platform, purges, task};
 
 /// What an answer takes besides its head and body, about.
 const OVERHEAD: u64 = 512;
@@ -98,7 +98,7 @@ pub(super) fn keep_later(context: &Context, rule: IsolateMemory, place: &Place, 
     };
     let Ok(copy) = response.clone() else { return };
     let until = now + rule.ttl;
-    context.wait_until(async move {
+    task::in_background(context, async move {
         let reading = platform::read_whole(&copy, u32::try_from(rule.object).unwrap_or(u32::MAX));
         let body = JsFuture::from(reading).await.ok().filter(|body| !body.is_undefined());
         let body = body.map(JsCast::unchecked_into::<Uint8Array>);
