@@ -17,6 +17,7 @@ use crate::reuse::ForwardReason;
 use crate::rule::Risk;
 use crate::signature;
 use crate::store::Store;
+use crate::target::BadTarget;
 use crate::text::Text;
 use crate::tier::SURROGATE_DEVICE;
 use crate::time::{Timestamp, ceil_secs};
@@ -202,6 +203,12 @@ impl Problem {
         Self::new(400, "bad-request", detail)
     }
 
+    /// 400 for a target that is none, and 414 for one that is too long (RFC 9110 §15.5.15).
+    pub fn bad_target(bad: BadTarget) -> Self {
+        let status = if bad == BadTarget::TooLong { 414 } else { 400 };
+        Self { status, ..Self::bad_request(format!("{bad}")) }
+    }
+
     /// 404 where the policy has no place to ask.
     pub fn no_route(detail: impl Into<String>) -> Self {
         Self::new(404, "no-route", detail)
@@ -310,10 +317,17 @@ impl Problem {
             403 => "Forbidden",
             404 => "Not found",
             405 => "Method not allowed",
+            408 => "Request timeout",
+            414 => "URI too long",
+            417 => "Expectation failed",
+            421 => "Misdirected request",
             429 => "Too many requests",
+            431 => "Request header fields too large",
+            501 => "Not implemented",
             502 => "Bad gateway",
             503 => "Service unavailable",
             504 => "Gateway timeout",
+            505 => "HTTP version not supported",
             _ => "Internal error",
         }
     }

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 
 use crate::coder::Follower;
 use crate::compressing::Compressing;
+use crate::http1::{Broken, Upload};
 use crate::recording::Recorder;
 
 /// The body of a request or an answer.
@@ -17,6 +18,8 @@ use crate::recording::Recorder;
 pub enum Body {
     /// Known as a whole; `None` once it is sent.
     Whole(Option<Bytes>),
+    /// A client's, over HTTP/1.1.
+    Upload(Upload),
     /// Passed on as it comes.
     Passing(Incoming),
     /// Passed on as it comes, and recorded.
@@ -31,6 +34,8 @@ pub enum Body {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyError {
+    /// The client broke off.
+    Client(Broken),
     /// Its sender broke off.
     Peer(hyper::Error),
     /// It could not be compressed.
@@ -58,7 +63,7 @@ impl Body {
         match self {
             Self::Recorded(recorder) => recorder.drain().await,
             Self::Compressing(compressing) => compressing.drain().await,
-            Self::Whole(_) | Self::Passing(_) | Self::Following(_) => {}
+            Self::Whole(_) | Self::Upload(_) | Self::Passing(_) | Self::Following(_) => {}
         }
     }
 
@@ -80,6 +85,9 @@ impl HttpBody for Body {
             Self::Whole(bytes) => {
                 return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
             }
+            Self::Upload(upload) => {
+                return Pin::new(upload).poll_frame(context).map_err(BodyError::Client);
+            }
             Self::Passing(incoming) => Pin::new(incoming).poll_frame(context),
             Self::Recorded(recorder) => return Pin::new(recorder).poll_frame(context),
             Self::Compressing(compressing) => return Pin::new(compressing).poll_frame(context),
@@ -91,6 +99,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
+            Self::Upload(upload) => upload.is_end_stream(),
             Self::Passing(incoming) => incoming.is_end_stream(),
             Self::Recorded(recorder) => recorder.is_end_stream(),
             Self::Compressing(compressing) => compressing.is_end_stream(),
@@ -103,6 +112,7 @@ impl HttpBody for Body {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
+            Self::Upload(upload) => upload.size_hint(),
             Self::Passing(incoming) => incoming.size_hint(),
             Self::Recorded(recorder) => recorder.size_hint(),
             Self::Compressing(_) | Self::Following(_) => SizeHint::default(),
@@ -119,6 +129,7 @@ impl From<std::io::Error> for BodyError {
 impl std::fmt::Display for BodyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Client(broken) => broken.fmt(f),
             Self::Peer(error) => write!(f, "its sender broke off: {error}"),
             Self::Encoder(error) => write!(f, "it cannot be compressed: {error}"),
             Self::Abandoned => f.write_str("whoever compressed it is gone"),

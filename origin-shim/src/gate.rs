@@ -13,6 +13,7 @@ mod known;
 use std::sync::Arc;
 
 use admission::Waiting;
+pub(crate) use answer::problem;
 use arc_swap::ArcSwap;
 use fetch::Fetch;
 use http::Response;
@@ -28,8 +29,8 @@ use tidegate_core::respond::Problem;
 use tidegate_core::reuse::ForwardReason;
 use tidegate_core::signature::Verified;
 use tidegate_core::{
-    CacheKey, CacheRule, Host, Method, Plan, Request, Reuse, Scheme, Target, Tier, Timestamp,
-    respond,
+    CacheKey, CacheRule, Host, Method, Plan, Policy, Request, Reuse, Scheme, Target, Tier,
+    Timestamp, respond,
 };
 
 use crate::answer_store::Answer;
@@ -122,11 +123,7 @@ impl Gate {
         }
         let in_force = &self.shared.in_force();
         let InForce { policy, edge, tokens, .. } = &**in_force;
-        let refuse = |problem: &Problem| {
-            let mut response = answer::problem(problem);
-            respond::headers(response.headers_mut(), policy.headers(None));
-            response
-        };
+        let refuse = |problem: &Problem| refuse(policy, problem);
         let now = clock::now();
         let signed = edge.verify(&parts, now);
         let (scheme, host, target) = match read_target(&parts, client.scheme, signed.as_ref().ok())
@@ -176,6 +173,11 @@ impl Gate {
         respond::headers(response.headers_mut(), passage.plan.headers());
         admission::tell(&verdict, &mut response);
         response
+    }
+
+    /// The answer to what is no request that could be decided on.
+    pub fn refuse(&self, problem: &Problem) -> Response<Body> {
+        refuse(&self.shared.in_force().policy, problem)
     }
 
     /// Answers from the store where that is allowed, else from upstream.
@@ -255,6 +257,12 @@ impl Gate {
     }
 }
 
+fn refuse(policy: &Policy, problem: &Problem) -> Response<Body> {
+    let mut response = answer::problem(problem);
+    respond::headers(response.headers_mut(), policy.headers(None));
+    response
+}
+
 /// Scheme, host and target of a request that came over a connection of `scheme`, or the 400 for
 /// one that has none. Scheme and host are those that the client asked for, where the edge vouches
 /// for them.
@@ -274,9 +282,9 @@ fn read_target<'a>(
             only.and_then(|line| line.to_str().ok()).unwrap_or_default()
         }
     };
-    let bad = |error: &dyn ToString| Problem::bad_request(error.to_string());
-    let host = Host::parse(host, scheme).map_err(|error| bad(&error))?;
+    let host =
+        Host::parse(host, scheme).map_err(|error| Problem::bad_request(error.to_string()))?;
     let text = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    let target = Target::parse(text).map_err(|error| bad(&error))?;
+    let target = Target::parse(text).map_err(Problem::bad_target)?;
     Ok((scheme, host, target))
 }

@@ -63,7 +63,8 @@ impl<'a> Address<'a> {
         Ok(Self {
             scheme: url.scheme,
             host: Host::parse(url.authority, url.scheme).map_err(|error| bad(&error))?,
-            target: Target::parse(url.target).map_err(|error| bad(&error))?,
+            target: Target::parse(url.target)
+                .map_err(|error| Stop::Refused(Problem::bad_target(error), None))?,
         })
     }
 }

@@ -225,7 +225,7 @@ pub(super) fn finish(
 }
 
 /// An answer of our own that says what went wrong.
-pub(super) fn problem(problem: &Problem) -> Response<Body> {
+pub(crate) fn problem(problem: &Problem) -> Response<Body> {
     let mut response = Response::new(Body::whole(problem.body()));
     *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or_default();
     problem.fields(response.headers_mut(), Tier::Origin);

@@ -173,7 +173,7 @@ const IS_TOKEN: [bool; 256] = {
 };
 
 /// Whether `value`, a list, has this token, in any case (RFC 9110 §5.6.1).
-fn names(value: &[u8], token: &[u8]) -> bool {
+pub(super) fn names(value: &[u8], token: &[u8]) -> bool {
     value.split(|byte| !is_token(*byte)).any(|member| member.eq_ignore_ascii_case(token))
 }
 

@@ -1,16 +1,10 @@
 //! One connection: which protocol is spoken over it, and for how long.
 
-use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
@@ -19,9 +13,9 @@ use tokio::sync::watch;
 use super::capacity::{Capacity, Held};
 use super::http2;
 use super::tls::{ALPN_HTTP2, Tls};
-use crate::body::Body;
 use crate::client::Client;
 use crate::gate::Gate;
+use crate::http1;
 
 /// A client must send a whole request head within this time.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -57,7 +51,7 @@ pub(super) async fn tcp(stream: TcpStream, client: Client, door: Arc<Door>, _hel
         Some(count) if begin[..count] == http2::BEGIN => {
             let _ = Box::pin(http2::serve(stream, client, &door)).await;
         }
-        Some(_) => drop(speak_http1(stream, client, &door).await),
+        Some(_) => speak_http1(stream, client, &door).await,
         None => {}
     }
 }
@@ -73,7 +67,7 @@ pub(super) async fn unix(stream: UnixStream, client: Client, door: Arc<Door>, _h
         Some(count) if begin[..count] == http2::BEGIN => {
             let _ = Box::pin(http2::serve(stream, client, &door)).await;
         }
-        Some(_) => drop(speak_http1(stream, client, &door).await),
+        Some(_) => speak_http1(stream, client, &door).await,
         None => {}
     }
 }
@@ -86,7 +80,7 @@ pub(super) async fn tls(stream: TcpStream, client: Client, door: Arc<Door>, _hel
     let Ok(Ok(stream)) = Box::pin(handshake).await else { return };
     match stream.get_ref().1.alpn_protocol() {
         Some(ALPN_HTTP2) => drop(Box::pin(http2::serve(stream, client, &door)).await),
-        _ => drop(Box::pin(speak_http1(stream, client, &door)).await),
+        _ => Box::pin(speak_http1(stream, client, &door)).await,
     }
 }
 
@@ -103,23 +97,9 @@ async fn first(peek: impl Future<Output = io::Result<usize>>, door: &Door) -> Op
     peeked.ok()?.ok().filter(|count| *count > 0)
 }
 
-async fn speak_http1<S>(stream: S, client: Client, door: &Door) -> Result<(), hyper::Error>
+async fn speak_http1<S>(stream: S, client: Client, door: &Door)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(|request: Request<Incoming>| {
-        let (request, gate) = (request.map(Body::passing), Arc::clone(&door.gate));
-        async move { Ok::<_, Infallible>(gate.handle(request, client).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    tokio::select! {
-        done = &mut connection => return done,
-        () = door.told_to_leave() => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    connection.await
+    http1::serve(stream, client, Arc::clone(&door.gate), door.leaving.clone()).await;
 }

@@ -149,7 +149,6 @@ impl Passage<'_> {
 
 /// Host and target of a request, or the 400 for one that has none.
 fn read_target(request: &Request) -> Result<(Host<'_>, Target<'_>), Problem> {
-    let bad = |detail: String| Problem::bad_request(detail);
     // An absolute target names the host itself (RFC 9112 §3.2.2).
     let absolute = request.target.strip_prefix("http://");
     let (host, target) =
@@ -161,8 +160,9 @@ fn read_target(request: &Request) -> Result<(Host<'_>, Target<'_>), Problem> {
                 (only.map(|(_, host)| host.as_str()), request.target.as_str())
             }
         };
-    let host = Host::parse(host.unwrap_or_default(), SCHEME).map_err(|e| bad(e.to_string()))?;
-    let target = Target::parse(target).map_err(|e| bad(e.to_string()))?;
+    let host = Host::parse(host.unwrap_or_default(), SCHEME)
+        .map_err(|error| Problem::bad_request(error.to_string()))?;
+    let target = Target::parse(target).map_err(Problem::bad_target)?;
     Ok((host, target))
 }
 

@@ -1,0 +1,147 @@
+//! Heads as bytes.
+
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
+
+use super::{Asker, Sending, date, has_content};
+use crate::clock;
+
+/// What an answer says of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http1) enum Connection {
+    /// It carries further requests.
+    Persists,
+    /// It closes after this answer.
+    Closes,
+    /// Another protocol is spoken from here on.
+    Upgrades,
+}
+
+/// Writes a head. Fields of the connection are written here alone; whatever `fields` says of it
+/// is left out.
+pub(in crate::http1) fn head(
+    out: &mut Vec<u8>,
+    asker: &Asker,
+    status: StatusCode,
+    fields: &HeaderMap,
+    sending: Sending,
+    exact: Option<u64>,
+    connection: Connection,
+) {
+    status_line(out, status);
+    let mut has_date = false;
+    let mut said_length = None;
+    for (name, value) in fields {
+        match name.as_str() {
+            "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" => continue,
+            "upgrade" if connection != Connection::Upgrades => continue,
+            "content-length" => {
+                said_length = said_length.or(Some(value));
+                continue;
+            }
+            "date" => has_date = true,
+            _ => {}
+        }
+        field(out, name.as_str(), value.as_bytes());
+    }
+    if !has_date {
+        date::put(out, clock::now());
+    }
+    framing(out, status, sending, exact, said_length);
+    match (connection, asker.version) {
+        (Connection::Upgrades, _) => field(out, "connection", b"upgrade"),
+        (Connection::Closes, _) => field(out, "connection", b"close"),
+        (Connection::Persists, Version::HTTP_10) => field(out, "connection", b"keep-alive"),
+        (Connection::Persists, _) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn framing(
+    out: &mut Vec<u8>,
+    status: StatusCode,
+    sending: Sending,
+    exact: Option<u64>,
+    said: Option<&HeaderValue>,
+) {
+    match sending {
+        Sending::Length(length) => number(out, length),
+        Sending::Chunked { .. } => field(out, "transfer-encoding", b"chunked"),
+        Sending::UntilClose => {}
+        // 1xx and 204 have no length (RFC 9110 §8.6); HEAD and 304 have that of the body which
+        // they do not send.
+        Sending::Nothing if has_content(status) || status == StatusCode::NOT_MODIFIED => {
+            match (said, exact) {
+                (Some(said), _) => field(out, "content-length", said.as_bytes()),
+                (None, Some(exact @ 1..)) => number(out, exact),
+                (None, _) => {}
+            }
+        }
+        Sending::Nothing => {}
+    }
+}
+
+fn number(out: &mut Vec<u8>, length: u64) {
+    field(out, "content-length", itoa::Buffer::new().format(length).as_bytes());
+}
+
+/// Writes an interim answer.
+pub(in crate::http1) fn interim(out: &mut Vec<u8>, status: StatusCode, fields: &HeaderMap) {
+    status_line(out, status);
+    for (name, value) in fields {
+        let stays = matches!(
+            name.as_str(),
+            "connection"
+                | "keep-alive"
+                | "proxy-connection"
+                | "transfer-encoding"
+                | "upgrade"
+                | "content-length"
+        );
+        if !stays {
+            field(out, name.as_str(), value.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a field.
+pub(super) fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the line before a chunk of this length.
+pub(super) fn chunk_size(out: &mut Vec<u8>, length: usize) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = (usize::BITS - length.leading_zeros()).div_ceil(4).max(1);
+    out.extend((0..digits).rev().map(|at| DIGITS[length >> (4 * at) & 0xf]));
+    out.extend_from_slice(b"\r\n");
+}
+
+fn status_line(out: &mut Vec<u8>, status: StatusCode) {
+    if status == StatusCode::OK {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_says_its_length_in_hexadecimal() {
+        for length in [0, 1, 9, 10, 15, 16, 255, 256, 4096, 0xfedc_ba98] {
+            let mut out = Vec::new();
+            chunk_size(&mut out, length);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{length:x}\r\n"));
+        }
+    }
+}
