@@ -49,6 +49,41 @@ pub(crate) const REDIS: Component = Component {
     packages: &["redis-server"],
 };
 
+/// What judges the units of deploy/systemd.
+pub(crate) const SYSTEMD: Component = Component {
+    what: "systemd-analyze, which reads the units of deploy/systemd",
+    present: || run::answer("systemd-analyze", &["--version"]).is_some(),
+    packages: &["systemd"],
+};
+
+/// What shows the calls that those units would filter.
+pub(crate) const STRACE: Component = Component {
+    what: "strace, under whose eyes the shim does what its unit must allow",
+    present: || run::answer("strace", &["--version"]).is_some(),
+    packages: &["strace"],
+};
+
+/// What builds the image without a daemon.
+pub(crate) const BUILDAH: Component = Component {
+    what: "buildah, which builds the image of deploy/container",
+    present: || run::answer("buildah", &["--version"]).is_some(),
+    packages: &["buildah"],
+};
+
+/// What judges alert rules.
+pub(crate) const PROMTOOL: Component = Component {
+    what: "promtool, which reads and tries the rules of deploy/prometheus",
+    present: || run::answer("promtool", &["--version"]).is_some(),
+    packages: &["prometheus"],
+};
+
+/// What the validators from PyPI run on.
+pub(crate) const PYTHON: Component = Component {
+    what: "Python with `venv`, for validators of manifests",
+    present: || run::answer("python3", &["-c", "import ensurepip, venv"]).is_some(),
+    packages: &["python3-venv"],
+};
+
 /// A component is missing and may not be installed from here.
 #[derive(Debug)]
 pub(crate) struct Missing {

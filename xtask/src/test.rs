@@ -4,6 +4,7 @@
 //! all that is wrong. `--fast` is the part worth waiting for while editing.
 
 mod core_alone;
+mod deployed;
 mod deployment;
 mod edge_tests;
 mod ledger;
@@ -28,6 +29,7 @@ const CONFORMANCE: &str = "the public HTTP cache tests, through the shim";
 const TOOLS: &str = "tools for the worker";
 const WORKER: &str = "the worker";
 const CASES_WORKER: &str = "the worker with the policy of the cases";
+const DEPLOYED: &str = "what is deployed is valid";
 const CASES: &str = "the cases, at the edge";
 const PARITY: &str = "edge and shim decide alike";
 
@@ -48,8 +50,10 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     // Its cases are the suite's, not our requirements: no test is counted.
     if programs {
         session.check(CONFORMANCE, || conformance::check(workspace));
+        session.check_tests(DEPLOYED, || deployed::check(workspace));
     } else {
         session.leave_out(CONFORMANCE, PROGRAMS);
+        session.leave_out(DEPLOYED, PROGRAMS);
     }
     session.check("licences and sources of the dependencies", || licences::check(workspace));
     let passed = session.passed_tests().clone();

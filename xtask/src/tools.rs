@@ -7,6 +7,7 @@
 mod cargo_tool;
 mod lockfile;
 mod npm;
+mod python;
 mod wasm_target;
 
 use std::env;
@@ -48,6 +49,12 @@ pub(crate) fn node(workspace: &Workspace) -> Result<PathBuf> {
 /// Installs the npm packages that benches measure beside Tidegate; the Node that runs them.
 pub(crate) fn peers(workspace: &Workspace) -> Result<PathBuf> {
     npm::peers(workspace)
+}
+
+/// Installs the validators of what is deployed, which only the tests need; the folder of their
+/// programs.
+pub(crate) fn validators(workspace: &Workspace) -> Result<PathBuf> {
+    python::validators(workspace, &home(workspace))
 }
 
 /// Installs the checker of licences and sources, which only the tests need.

@@ -1,0 +1,9 @@
+//! What `deploy/` holds, by the validators and builders that read it where it is deployed.
+//!
+//! `cargo xtask test` brings them and runs this.
+
+mod compose;
+mod container;
+mod kubernetes;
+mod systemd;
+mod validators;
