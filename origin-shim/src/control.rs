@@ -22,7 +22,8 @@ use crate::edge_signature;
 use crate::gate::Shared;
 use crate::in_force::InForce;
 use crate::policy_file::{self, PolicyError};
-use crate::redis_limiter::{BadAddress, RedisLimiter};
+use crate::redis_limiter::RedisLimiter;
+use crate::redis_link::BadAddress;
 use crate::server::tls::{Loaded, Tls, TlsError};
 use crate::tokens::{BadSecret, FetchError, Tokens};
 

@@ -30,6 +30,7 @@ pub mod policy_diff;
 pub mod policy_file;
 pub mod recording;
 pub mod redis_limiter;
+pub mod redis_link;
 pub mod server;
 pub mod tallies;
 pub mod tokens;

@@ -8,80 +8,47 @@
 //! Whatever goes wrong is [`StoreFailed`], within the time-out of the policy. After a few failures
 //! in a row nobody asks until a probe has found the server well again.
 
-mod address;
-mod breaker;
-mod cluster;
 mod denied;
-mod digest;
-mod failure;
-mod keeper;
 mod leases;
-mod link;
+mod nonsense;
 mod script;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-pub use address::{Address, BadAddress};
-use arc_swap::ArcSwapOption;
-use breaker::{Breaker, Breakers};
 use denied::Denied;
-use digest::Digest;
-use failure::{Failure, Nonsense};
 use leases::{Leases, Permit};
-use link::Link;
+use nonsense::Nonsense;
 pub use script::Clock;
 use script::{Known, Script};
 use tidegate_core::Timestamp;
-use tidegate_core::policy::Redis;
+use tidegate_core::policy::Redis as Rule;
 use tidegate_core::rate::{Admission, Lease, Limit, LimitKey, Numbers, StoreFailed};
-use tokio::sync::{Notify, watch};
+
+use crate::redis_link::{
+    Address, BadAddress, Counted, Digest, Failure, Link, PATIENCE, Purpose, Redis,
+};
 
 /// Limits in one Redis, or in one cluster of them.
 #[derive(Debug)]
 pub struct RedisLimiter(Arc<Inner>);
 
-/// What the requests and the keeper of the connection share.
 #[derive(Debug)]
 struct Inner {
-    rule: Redis,
-    address: Address,
-    script: Script,
-    link: ArcSwapOption<Link>,
-    breakers: Breakers,
+    rule: Rule,
+    redis: Redis<Limits>,
     denied: Denied,
     leases: Arc<Leases>,
     nonsense: Nonsense,
     started: Instant,
-    counts: Counts,
-    /// Wakes the keeper.
-    look: Notify,
-    stop: watch::Sender<bool>,
-    /// The first attempt to connect is over.
-    tried: watch::Sender<bool>,
 }
 
-/// What was done so far.
-#[derive(Debug, Default)]
-struct Counts {
-    round_trips: AtomicU64,
-    failed: AtomicU64,
-    without: AtomicU64,
-}
-
-/// What was done since the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counted {
-    /// Questions to Redis.
-    pub round_trips: u64,
-    /// Those that failed.
-    pub failed: u64,
-    /// Decisions that Redis was not asked for, because it did not answer before.
-    pub without: u64,
-    /// Whether Redis, or a part of the cluster, is not asked at the moment.
-    pub is_open: bool,
+/// To count by.
+#[derive(Debug)]
+struct Limits {
+    script: Script,
+    prefix: String,
 }
 
 impl RedisLimiter {
@@ -91,29 +58,22 @@ impl RedisLimiter {
     /// # Errors
     /// If the variable holds no URL of Redis, or no thread can be started.
     pub fn open(
-        rule: &Redis,
+        rule: &Rule,
         environment: &dyn Fn(&str) -> Option<String>,
         clock: Clock,
     ) -> Result<Self, BadAddress> {
         let address = Address::read(&rule.url, environment)?;
-        let inner = Arc::new(Inner {
+        let limits = Limits { script: Script::new(clock), prefix: rule.prefix.clone() };
+        let redis = Redis::open(address, rule.timeout, limits)
+            .map_err(|error| BadAddress::no_thread(&rule.url, &error))?;
+        Ok(Self(Arc::new(Inner {
             rule: rule.clone(),
-            script: Script::new(clock),
-            link: ArcSwapOption::empty(),
-            breakers: Breakers::open(address.is_cluster()),
+            redis,
             denied: Denied::default(),
             leases: Arc::default(),
             nonsense: Nonsense::default(),
             started: Instant::now(),
-            counts: Counts::default(),
-            look: Notify::new(),
-            stop: watch::Sender::new(false),
-            tried: watch::Sender::new(false),
-            address,
-        });
-        keeper::start(Arc::clone(&inner))
-            .map_err(|error| BadAddress::no_thread(&rule.url, &error))?;
-        Ok(Self(inner))
+        })))
     }
 
     /// The limits in the Redis of `rule`, whose URL is in the environment of this process, when
@@ -121,7 +81,7 @@ impl RedisLimiter {
     ///
     /// # Errors
     /// See [`Self::open`].
-    pub async fn from_environment(rule: &Redis) -> Result<Arc<Self>, BadAddress> {
+    pub async fn from_environment(rule: &Rule) -> Result<Arc<Self>, BadAddress> {
         let limiter = Self::open(rule, &|name| std::env::var(name).ok(), Clock::Server)?;
         limiter.tried().await;
         Ok(Arc::new(limiter))
@@ -129,12 +89,11 @@ impl RedisLimiter {
 
     /// Waits until the first attempt to connect is over, well or not.
     pub async fn tried(&self) {
-        // Who sends is `self`.
-        let _ = self.0.tried.subscribe().wait_for(|tried| *tried).await;
+        self.0.redis.tried().await;
     }
 
     /// Whether this is what `rule` asks for.
-    pub fn suits(&self, rule: &Redis) -> bool {
+    pub fn suits(&self, rule: &Rule) -> bool {
         self.0.rule == *rule
     }
 
@@ -151,7 +110,7 @@ impl RedisLimiter {
         let inner = &self.0;
         // A limit without numbers is refused where the policy is read.
         let numbers = Numbers::of(limit).ok_or(StoreFailed)?;
-        let (digest, at) = (Digest::of(key), inner.started.elapsed());
+        let (digest, at) = (Digest::of(key.as_bytes()), inner.started.elapsed());
         if let Some(retry_after) = inner.denied.still(digest, &numbers, at) {
             return Ok(Admission::still_denied(retry_after, now));
         }
@@ -175,7 +134,10 @@ impl RedisLimiter {
     /// Whether the client `key` was refused under `limit`, and its time is not up.
     pub fn refuses(&self, limit: &Limit, key: &LimitKey) -> bool {
         let still = |numbers| {
-            self.0.denied.still(Digest::of(key), &numbers, self.0.started.elapsed()).is_some()
+            self.0
+                .denied
+                .still(Digest::of(key.as_bytes()), &numbers, self.0.started.elapsed())
+                .is_some()
         };
         Numbers::of(limit).is_some_and(still)
     }
@@ -186,8 +148,8 @@ impl RedisLimiter {
     /// # Errors
     /// If Redis does not answer; then it is forgotten nowhere.
     pub async fn forget(&self, key: &LimitKey) -> Result<bool, StoreFailed> {
-        let (inner, digest) = (&*self.0, Digest::of(key));
-        let link = inner.link.load_full().ok_or(StoreFailed)?;
+        let (inner, digest) = (&*self.0, Digest::of(key.as_bytes()));
+        let link = inner.redis.link().ok_or(StoreFailed)?;
         let mut delete = redis::cmd("DEL");
         delete.arg(digest.key(&inner.rule.prefix));
         let answer = tokio::time::timeout(PATIENCE, link.ask(digest, &delete)).await;
@@ -199,19 +161,7 @@ impl RedisLimiter {
 
     /// What was done so far.
     pub fn counted(&self) -> Counted {
-        let counts = &self.0.counts;
-        Counted {
-            round_trips: counts.round_trips.load(Ordering::Relaxed),
-            failed: counts.failed.load(Ordering::Relaxed),
-            without: counts.without.load(Ordering::Relaxed),
-            is_open: self.0.breakers.any_open(),
-        }
-    }
-}
-
-impl Drop for RedisLimiter {
-    fn drop(&mut self) {
-        self.0.stop.send_replace(true);
+        self.0.redis.counted()
     }
 }
 
@@ -250,7 +200,7 @@ impl Inner {
     fn conclude(&self, limit: &Limit, question: &Question, known: Known) -> Admission {
         let admission = Admission::decide(limit, known.state, known.now);
         if let Admission::Deny { retry_after, .. } = admission
-            && self.script.clock() == Clock::Server
+            && self.redis.purpose().script.clock() == Clock::Server
         {
             let Question { digest, numbers, at, .. } = question;
             self.denied.remember(*digest, numbers, *at, retry_after);
@@ -261,64 +211,31 @@ impl Inner {
     /// One round trip, unless Redis is known not to answer.
     async fn ask(&self, question: &Question, take: u32) -> Result<Known, StoreFailed> {
         let Question { digest, numbers, now, .. } = question;
-        let breaker = self.breakers.of(*digest);
-        let link = if breaker.is_open() { None } else { self.link.load_full() };
-        let Some(link) = link else {
-            self.counts.without.fetch_add(1, Ordering::Relaxed);
-            return Err(StoreFailed);
-        };
-        self.counts.round_trips.fetch_add(1, Ordering::Relaxed);
         let key = digest.key(&self.rule.prefix);
-        let asked = self.script.ask(&link, *digest, &key, numbers, take, *now);
-        let answer = match tokio::time::timeout(self.rule.timeout, asked).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Failure::TimedOut(self.rule.timeout)),
-        };
-        if link.has_moved() {
-            self.look.notify_one();
-        }
-        match answer {
-            Ok(known) => {
-                breaker.succeeded();
-                Ok(known)
-            }
+        let script = &self.redis.purpose().script;
+        let asked = self
+            .redis
+            .ask(*digest, async |link| script.ask(link, *digest, &key, numbers, take, *now).await);
+        match asked.await {
+            Ok(known) => known.ok_or(StoreFailed),
             Err(failure) => {
-                self.counts.failed.fetch_add(1, Ordering::Relaxed);
-                self.note(failure, breaker, &link, &key);
+                self.nonsense.complain(&failure, &key);
                 Err(StoreFailed)
             }
         }
     }
-
-    /// Whether the keeper is to look after the server.
-    fn is_to_look(&self) -> bool {
-        self.breakers.any_open() || self.link.load().as_ref().is_none_or(|link| link.has_moved())
-    }
-
-    /// What a failure means for the requests to come.
-    fn note(&self, failure: Failure, breaker: &Breaker, link: &Arc<Link>, key: &str) {
-        if failure.is_of_one_key() {
-            // Nobody else is worse off, and nobody waits for it.
-            self.nonsense.complain(&failure, key);
-            return;
-        }
-        // What failed on a connection from before says nothing of the one of now. A cluster keeps
-        // those of its connections that are well.
-        let is_current = || self.link.load().as_ref().is_some_and(|now| Arc::ptr_eq(now, link));
-        if (matches!(**link, Link::Cluster(_)) || is_current())
-            && breaker.failed(failure.breaks(link))
-        {
-            self.breakers.note(failure);
-            self.look.notify_one();
-        }
-    }
-
-    /// How many decisions were made without Redis.
-    fn missed(&self) -> u64 {
-        let Counts { failed, without, .. } = &self.counts;
-        failed.load(Ordering::Relaxed) + without.load(Ordering::Relaxed)
-    }
 }
 
-/// How long a connection may take that no request waits for.
-const PATIENCE: Duration = Duration::from_secs(1);
+impl Purpose for Limits {
+    const WITHOUT: &'static str = "limits go by their `on_store_error`";
+    const MISSED: &'static str = "decisions were made";
+    const EVICTION: Option<&'static str> = Some("blocks and counts with them");
+
+    /// By the decision on a client that nobody is and whose state is gone at once.
+    async fn probe(&self, link: &Link, digest: Digest) -> Result<(), Failure> {
+        let limit = Limit::new("", NonZeroU32::MIN, Duration::from_millis(1));
+        let numbers = Numbers::of(&limit).ok_or(Failure::Nonsense)?;
+        let key = digest.key(&self.prefix);
+        self.script.ask(link, digest, &key, &numbers, 1, Timestamp::EPOCH).await.map(drop)
+    }
+}

@@ -6,7 +6,7 @@ use tidegate_core::time::rfc3339::Rfc3339;
 use super::maintenance;
 use crate::clock;
 use crate::control::Control;
-use crate::redis_limiter::Counted;
+use crate::redis_link::Counted;
 
 /// What runs, since when, and under which policy.
 pub(super) fn show(control: &Control) -> Value {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tidegate_core::rate::Numbers;
 
-use super::digest::Digest;
+use crate::redis_link::Digest;
 
 const SHARDS: usize = 16;
 /// Clients that are remembered at most: about 5 MiB.

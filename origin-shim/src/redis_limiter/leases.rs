@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidegate_core::Timestamp;
 use tidegate_core::rate::{Admission, Lease, Limit};
 
-use super::digest::Digest;
+use crate::redis_link::Digest;
 
 const SHARDS: usize = 16;
 /// Clients with a lease at most; others ask one by one. About 8 MiB.

@@ -4,9 +4,7 @@ use redis::{Cmd, Value};
 use tidegate_core::Timestamp;
 use tidegate_core::rate::{Numbers, State};
 
-use super::digest::Digest;
-use super::failure::Failure;
-use super::link::Link;
+use crate::redis_link::{Digest, Failure, Link};
 
 /// By which clock Redis counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,14 +3,11 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use redis::Value;
-use tidegate_core::Timestamp;
-use tidegate_core::rate::{Limit, Numbers};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -18,15 +15,15 @@ use super::breaker::probes;
 use super::digest::Digest;
 use super::failure::Failure;
 use super::link::Link;
-use super::{Inner, PATIENCE};
+use super::{Inner, PATIENCE, Purpose};
 
 /// Between two looks at a server that does not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A connection that fails sooner than this is not made again at once.
 const CALM: Duration = Duration::from_secs(5);
 
-/// Starts the thread, which lives as long as the limiter.
-pub(super) fn start(inner: Arc<Inner>) -> io::Result<()> {
+/// Starts the thread, which lives until it is told to stop.
+pub(super) fn start<P: Purpose>(inner: Arc<Inner<P>>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let keep = move || {
         let mut stopped = inner.stop.subscribe();
@@ -43,8 +40,8 @@ pub(super) fn start(inner: Arc<Inner>) -> io::Result<()> {
     thread::Builder::new().name("tidegate-redis".into()).spawn(keep).map(drop)
 }
 
-struct Keeper<'i> {
-    inner: &'i Arc<Inner>,
+struct Keeper<'i, P> {
+    inner: &'i Arc<Inner<P>>,
     probes: Vec<Digest>,
     outage: Option<Outage>,
     warned_of: Option<String>,
@@ -53,12 +50,12 @@ struct Keeper<'i> {
 /// A time without Redis.
 struct Outage {
     since: Instant,
-    /// Decisions without Redis before.
+    /// Questions without an answer before.
     missed: u64,
 }
 
-impl<'i> Keeper<'i> {
-    fn new(inner: &'i Arc<Inner>) -> Self {
+impl<'i, P: Purpose> Keeper<'i, P> {
+    fn new(inner: &'i Arc<Inner<P>>) -> Self {
         let probes = match inner.address.is_cluster() {
             true => probes(),
             false => vec![Digest::from_number(0)],
@@ -126,19 +123,18 @@ impl<'i> Keeper<'i> {
     fn tell(&mut self, looked: Result<(), Failure>) {
         match (looked, &self.outage) {
             (Err(failure), None) => {
-                eprintln!(
-                    "tidegate: Redis {failure}; until that is over, limits go by their \
-                     `on_store_error`"
-                );
+                let without = P::WITHOUT;
+                eprintln!("tidegate: Redis {failure}; until that is over, {without}");
                 let missed = self.inner.missed();
                 self.outage = Some(Outage { since: Instant::now(), missed });
             }
             (Ok(()), Some(Outage { since, missed })) => {
                 let (seconds, missed) =
                     (since.elapsed().as_secs_f32(), self.inner.missed() - missed);
+                let what = P::MISSED;
                 eprintln!(
-                    "tidegate: Redis does its work again after {seconds:.1} s; {missed} decisions \
-                     were made without it"
+                    "tidegate: Redis does its work again after {seconds:.1} s; {missed} {what} \
+                     without it"
                 );
                 self.outage = None;
             }
@@ -150,6 +146,7 @@ impl<'i> Keeper<'i> {
     /// them as well. Where INFO is forbidden nothing is known.
     #[allow(clippy::print_stderr, reason = "whoever runs this should know")]
     async fn warn_of_eviction(&mut self, link: &Link) {
+        let Some(loss) = P::EVICTION else { return };
         let mut info = redis::cmd("INFO");
         info.arg("memory");
         let Ok(answers) = timeout(PATIENCE, link.ask_all(&info)).await else { return };
@@ -157,22 +154,17 @@ impl<'i> Keeper<'i> {
         if let Some(policy) = evicts.as_ref().filter(|_| evicts != self.warned_of) {
             eprintln!(
                 "tidegate: warning: Redis drops keys when its memory is full (maxmemory-policy \
-                 {policy}), and blocks and counts with them; set `maxmemory-policy noeviction`"
+                 {policy}), and {loss}; set `maxmemory-policy noeviction`"
             );
         }
         self.warned_of = evicts;
     }
 }
 
-/// Whether Redis does what a decision needs, by one of a client that nobody is and whose state is
-/// gone at once.
-async fn probe(inner: &Inner, link: &Link, digest: Digest) -> Result<(), Failure> {
-    let limit = Limit::new("", NonZeroU32::MIN, Duration::from_millis(1));
-    let numbers = Numbers::of(&limit).ok_or(Failure::Nonsense)?;
-    let key = digest.key(&inner.rule.prefix);
-    let asked = inner.script.ask(link, digest, &key, &numbers, 1, Timestamp::EPOCH);
-    match timeout(PATIENCE, asked).await {
-        Ok(answer) => answer.map(drop),
+/// Whether Redis does what it is for, within a time.
+async fn probe<P: Purpose>(inner: &Inner<P>, link: &Link, digest: Digest) -> Result<(), Failure> {
+    match timeout(PATIENCE, inner.purpose.probe(link, digest)).await {
+        Ok(probed) => probed,
         Err(_) => Err(Failure::TimedOut(PATIENCE)),
     }
 }

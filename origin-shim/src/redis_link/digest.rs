@@ -1,32 +1,31 @@
-//! What a client is known by in Redis.
+//! What something is known by in Redis.
 
 use crc16::{State, XMODEM};
 use ring::digest::{SHA256, digest};
-use tidegate_core::LimitKey;
 
 /// Slots of a Redis Cluster.
 pub(super) const SLOTS: usize = 16_384;
 
-/// The first 128 bits of the SHA-256 of a key: the same in every shim, and neither addresses nor
-/// users can be read from it.
+/// The first 128 bits of the SHA-256 of a key: the same in every shim, and neither addresses,
+/// users nor URLs can be read from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Digest([u8; 16]);
+pub(crate) struct Digest([u8; 16]);
 
 impl Digest {
-    pub(super) fn of(key: &LimitKey) -> Self {
-        let digest = digest(&SHA256, key.as_bytes());
+    pub(crate) fn of(key: &[u8]) -> Self {
+        let digest = digest(&SHA256, key);
         let mut first = [0; 16];
         first.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
         Self(first)
     }
 
-    pub(super) const fn from_number(number: u128) -> Self {
+    pub(crate) const fn from_number(number: u128) -> Self {
         Self(number.to_be_bytes())
     }
 
     /// The name of its key in Redis. Its slot is found by what stands in braces, so that a prefix
-    /// does not bring all clients to one node.
-    pub(super) fn key(self, prefix: &str) -> String {
+    /// does not bring all keys to one node.
+    pub(crate) fn key(self, prefix: &str) -> String {
         format!("{prefix}{{{:032x}}}", u128::from_be_bytes(self.0))
     }
 
@@ -37,7 +36,7 @@ impl Digest {
     }
 
     /// Its shard of so many.
-    pub(super) const fn shard(self, shards: usize) -> usize {
+    pub(crate) const fn shard(self, shards: usize) -> usize {
         self.0[15] as usize % shards
     }
 }

@@ -1,7 +1,6 @@
 //! What can go wrong with Redis.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::RedisError;
@@ -10,7 +9,7 @@ use super::link::Link;
 
 /// Why Redis was no help. Displayed, it ends the sentence "Redis …".
 #[derive(Clone, Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// It does not answer in time.
     TimedOut(Duration),
     /// It cannot be reached, or refuses.
@@ -21,26 +20,9 @@ pub(super) enum Failure {
     Part(usize, usize),
 }
 
-/// Complains of keys that hold what is no state, once: whoever writes to them had better stop, and
-/// would not by being told for each request.
-#[derive(Debug, Default)]
-pub(super) struct Nonsense(AtomicBool);
-
-impl Nonsense {
-    #[allow(clippy::print_stderr, reason = "whoever runs this should know")]
-    pub(super) fn complain(&self, failure: &Failure, key: &str) {
-        if !self.0.swap(true, Ordering::Relaxed) {
-            eprintln!(
-                "tidegate: Redis {failure} for the key `{key}`: something else writes to it; until \
-                 it is gone, its client goes by `on_store_error`, and so do others like it"
-            );
-        }
-    }
-}
-
 impl Failure {
     /// Whether it is the content of one key alone that is wrong.
-    pub(super) fn is_of_one_key(&self) -> bool {
+    pub(crate) fn is_of_one_key(&self) -> bool {
         match self {
             Self::Nonsense => true,
             Self::Refused(error) => error.code() == Some("WRONGTYPE"),

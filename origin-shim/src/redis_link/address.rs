@@ -31,7 +31,7 @@ pub struct BadAddress {
 
 impl Address {
     /// Reads the URL that the variable of this name holds.
-    pub(super) fn read(
+    pub(crate) fn read(
         variable: &str,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, BadAddress> {
@@ -91,7 +91,7 @@ impl Address {
 }
 
 impl BadAddress {
-    pub(super) fn no_thread(variable: &str, error: &std::io::Error) -> Self {
+    pub(crate) fn no_thread(variable: &str, error: &std::io::Error) -> Self {
         Self { variable: variable.into(), why: format!("is no use without a thread: {error}") }
     }
 }

@@ -18,7 +18,7 @@ use super::digest::Digest;
 
 /// A connection that any number of requests ask over at once.
 #[derive(Clone)]
-pub(super) enum Link {
+pub(crate) enum Link {
     /// To one server.
     One(MultiplexedConnection),
     /// To the masters of a cluster.
@@ -64,7 +64,7 @@ impl Link {
     }
 
     /// One round trip, to where `digest` lives.
-    pub(super) async fn ask(&self, digest: Digest, command: &Cmd) -> RedisResult<Value> {
+    pub(crate) async fn ask(&self, digest: Digest, command: &Cmd) -> RedisResult<Value> {
         match self {
             Self::One(connection) => command.query_async(&mut connection.clone()).await,
             Self::Cluster(masters) => masters.ask(digest.slot(), command).await,
@@ -72,7 +72,7 @@ impl Link {
     }
 
     /// Asks all servers that can be reached.
-    pub(super) async fn ask_all(&self, command: &Cmd) -> Vec<Value> {
+    pub(crate) async fn ask_all(&self, command: &Cmd) -> Vec<Value> {
         match self {
             Self::One(connection) => {
                 command.query_async(&mut connection.clone()).await.into_iter().collect()

@@ -14,7 +14,7 @@ use super::digest::SLOTS;
 use super::link::{connect, refused};
 
 /// Who serves which slot, as most of the nodes say.
-pub(super) struct Masters {
+pub(crate) struct Masters {
     /// Positions in `nodes`; `None` where nobody serves.
     by_slot: Box<[Option<u16>]>,
     nodes: Vec<Node>,
