@@ -17,6 +17,7 @@
 
 mod bindings;
 mod browser;
+mod cache;
 mod caching;
 mod compression;
 mod declare;

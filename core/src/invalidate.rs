@@ -85,6 +85,13 @@ impl Resource {
         Self(alloc::format!("{}://{}{target}", scheme.as_str(), host.as_str()))
     }
 
+    /// The resource whose URI was stored; `None` where it cannot be one.
+    pub fn from_uri(uri: &str) -> Option<Self> {
+        let resource = Self(uri.into());
+        let is_whole = resource.address().is_some();
+        is_whole.then_some(resource)
+    }
+
     /// Its URI: scheme, host, normalised path and query.
     pub fn as_str(&self) -> &str {
         &self.0

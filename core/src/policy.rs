@@ -5,6 +5,7 @@
 //! and every reference is known to hold.
 
 mod by_text;
+pub mod cache;
 pub mod edge;
 mod edge_cache;
 mod fail_open;
@@ -34,6 +35,7 @@ use core::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use cache::{Cache, CacheRedis};
 pub use edge::Edge;
 pub use edge_cache::EdgeCache;
 pub use isolate_memory::IsolateMemory;
@@ -114,6 +116,13 @@ pub struct Model {
         skip_serializing_if = "Option::is_none"
     )]
     pub redis: Option<Redis>,
+    /// What the shim does with stored answers besides keeping them in memory.
+    #[serde(
+        default,
+        deserialize_with = "canonical::of_the_shim",
+        skip_serializing_if = "Cache::is_default"
+    )]
+    pub cache: Cache,
     /// The stores of the shim that routes refer to by position.
     #[serde(
         default,

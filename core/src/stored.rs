@@ -120,6 +120,11 @@ impl Stored {
         now.since(self.fresh_until)
     }
 
+    /// Until when it serves, be it stale.
+    pub fn serves_until(&self) -> Timestamp {
+        self.fresh_until.max(self.serve_while_refreshing_until).max(self.serve_on_error_until)
+    }
+
     /// When a store may forget it: it can no longer serve, nor save a transfer by being
     /// revalidated. What has a validator is worth keeping for a day.
     pub fn useful_until(&self) -> Timestamp {
@@ -127,10 +132,7 @@ impl Stored {
             true => self.fresh_until.max(self.received_at) + Duration::from_secs(86_400),
             false => Timestamp::EPOCH,
         };
-        self.fresh_until
-            .max(self.serve_while_refreshing_until)
-            .max(self.serve_on_error_until)
-            .max(kept_for_validation)
+        self.serves_until().max(kept_for_validation)
     }
 }
 

@@ -163,17 +163,29 @@ impl AnswerStore {
     ///
     /// Two answers for one key that arrive at the same instant may leave only one behind,
     /// which costs a later miss.
-    pub fn put(&self, key: CacheKey, answer: Answer, now: Timestamp) {
-        self.store(key, None, answer, now);
+    pub fn put(&self, key: CacheKey, answer: Answer, now: Timestamp) -> Arc<Answer> {
+        self.store(key, None, answer, now)
     }
 
     /// Stores an answer in place of `old`, whose successor it is, though other request fields
     /// may choose it by now.
-    pub fn replace(&self, key: CacheKey, old: &Answer, answer: Answer, now: Timestamp) {
-        self.store(key, Some(old), answer, now);
+    pub fn replace(
+        &self,
+        key: CacheKey,
+        old: &Answer,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Arc<Answer> {
+        self.store(key, Some(old), answer, now)
     }
 
-    fn store(&self, key: CacheKey, old: Option<&Answer>, answer: Answer, now: Timestamp) {
+    fn store(
+        &self,
+        key: CacheKey,
+        old: Option<&Answer>,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Arc<Answer> {
         let is_old = |other: &Arc<Answer>| old.is_some_and(|old| other.is_or_has_body_of(old));
         let before = self.entries.get(&key);
         let mut variants: Vec<Arc<Answer>> = before
@@ -185,8 +197,10 @@ impl AnswerStore {
             .collect();
         let surplus = (variants.len() + 1).saturating_sub(VARIANTS_MAX);
         variants.drain(..surplus);
-        variants.push(Arc::new(answer));
+        let answer = Arc::new(answer);
+        variants.push(Arc::clone(&answer));
         self.entries.insert(key, variants.into());
+        answer
     }
 
     /// Puts a coded body beside the one that `coder` has made it of, if that is still stored.
@@ -208,6 +222,11 @@ impl AnswerStore {
             EntryAction::Retain(())
         });
         drop(attached);
+    }
+
+    /// Forgets all answers.
+    pub fn clear(&self) {
+        self.entries.clear();
     }
 
     /// Forgets all variants of an answer.
@@ -283,6 +302,7 @@ impl Weighter<CacheKey, Variants> for Weigh {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::invalidations::Void;
     use tidegate_core::key::KeyRule;
     use tidegate_core::{Host, Identity, Method, Request, Scheme, Target};
 
@@ -384,7 +404,7 @@ mod tests {
         };
         assert_eq!(bodies(&de), ["hallo", "any"]);
         assert_eq!(bodies(&en), ["hello", "any"]);
-        store.invalidations.invalidate(resource("/"));
+        store.invalidations.invalidate([&Void::Resource(resource("/"))]);
         assert_eq!(bodies(&de), ["any"]);
         assert_eq!(store.candidates(&key("/other"), &de, &chosen).len(), 1);
     }
@@ -395,7 +415,7 @@ mod tests {
         let (de, en) = (request("de"), request("en"));
         let on_its_way = Answer { began: store.invalidations.begin(), ..answer(b"late", "", &de) };
         store.put(key("/"), answer(b"hallo", "accept-language", &de), NOW);
-        store.invalidations.invalidate(resource("/"));
+        store.invalidations.invalidate([&Void::Resource(resource("/"))]);
         for asked in [&de, &en] {
             assert!(matches!(store.find(&key("/"), Terms::default(), asked), Lookup::Nothing));
         }
@@ -451,6 +471,30 @@ mod tests {
             store.put(key(&format!("/{number}")), answer(&[0; 1024], "", &HeaderMap::new()), NOW);
         }
         assert!(store.entries.weight() <= 1 << 20, "{}", store.entries.weight());
+    }
+
+    /// Most of what a crawler asks for nobody asks for again.
+    #[test]
+    fn a_scan_does_not_push_out_what_is_asked_for_often() {
+        let store = store();
+        let is_there = |path: &str| {
+            matches!(store.find(&key(path), Terms::default(), &HeaderMap::new()), Lookup::Found(_))
+        };
+        let put = |path: &str| {
+            let answer = answer(&[0; 1024], "", &HeaderMap::new());
+            store.put(key(path), answer, NOW);
+        };
+        let popular: Vec<String> = (0..200).map(|number| format!("/popular/{number}")).collect();
+        popular.iter().for_each(|path| put(path));
+        for _ in 0..3 {
+            assert!(popular.iter().all(|path| is_there(path)), "they fit");
+        }
+        // Twenty times what the store holds.
+        (0..15_000).for_each(|number| put(&format!("/scan/{number}")));
+        let left = popular.iter().filter(|path| is_there(path)).count();
+        assert!(left >= 190, "{left} of {}", popular.len());
+        let scanned = (0..15_000).filter(|number| is_there(&format!("/scan/{number}"))).count();
+        assert!(scanned > 100, "the rest of it is for what is new: {scanned}");
     }
 
     #[test]

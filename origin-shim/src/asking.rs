@@ -78,8 +78,10 @@ pub enum Joined {
     Leads(Turn),
     /// Another one asks.
     Follows(Following),
-    /// It asks for itself.
+    /// It asks for itself: too many wait.
     Alone,
+    /// It asks for itself: what came of the last such question was for nobody else.
+    Unshared,
 }
 
 /// The right to ask for an answer on behalf of all; over when dropped.
@@ -112,7 +114,7 @@ impl Turns {
                 drop(places);
                 self.follow(phase).map_or(Joined::Alone, Joined::Follows)
             }
-            Some(State::Unshared { until }) if now < *until => Joined::Alone,
+            Some(State::Unshared { until }) if now < *until => Joined::Unshared,
             _ => self.lead_at(&mut places, place, now).map_or(Joined::Alone, Joined::Leads),
         }
     }
@@ -317,7 +319,7 @@ mod tests {
         let following = follow(&turns, "/a");
         turn.end(End::Unshared, NOW);
         assert_eq!(end_of(following), End::Unshared);
-        assert!(matches!(turns.join(place("/a"), NOW), Joined::Alone));
+        assert!(matches!(turns.join(place("/a"), NOW), Joined::Unshared));
         let turn = turns.refresh(place("/a"), NOW).expect("one refreshes all the same");
         assert!(turns.refresh(place("/a"), NOW).is_none());
         turn.end(End::Unshared, NOW);

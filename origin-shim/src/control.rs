@@ -24,6 +24,7 @@ use crate::in_force::InForce;
 use crate::policy_file::{self, PolicyError};
 use crate::redis_limiter::RedisLimiter;
 use crate::redis_link::BadAddress;
+use crate::second_tier::SecondTier;
 use crate::server::tls::{Loaded, Tls, TlsError};
 use crate::tokens::{BadSecret, FetchError, Tokens};
 
@@ -281,7 +282,19 @@ impl Control {
             },
             None => None,
         };
-        Ok((before.with_file(policy, edge, tokens, redis), certificates, warnings))
+        let second_tier = match &policy.model().cache.redis {
+            Some(rule) => match before.second_tier_for(rule) {
+                Some(tier) => Some(tier),
+                None => {
+                    let invalidations = Arc::clone(before.answers.invalidations());
+                    let tier = SecondTier::from_environment(rule, invalidations).await;
+                    Some(tier.map_err(ReloadError::Redis)?)
+                }
+            },
+            None => None,
+        };
+        let next = before.with_file(policy, edge, tokens, redis, second_tier);
+        Ok((next, certificates, warnings))
     }
 
     /// Puts what was made of the file in force, with these overrides.

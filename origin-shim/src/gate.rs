@@ -76,6 +76,8 @@ struct Passage<'a> {
     now: Timestamp,
     /// Why another request asked on behalf of this one.
     collapsed: Option<Fwd>,
+    /// What is stored was in Redis, and not in memory.
+    is_from_redis: bool,
 }
 
 impl Shared {
@@ -148,9 +150,19 @@ impl Gate {
         let closed = policy.maintenance(&asked, visitor.ip, now);
         let offer = plan.compression().ok().map(|rule| Offer::to(rule, &asked));
         let (asked, parts, visitor) = (&asked, &parts, &visitor);
-        let collapsed = None;
-        let mut passage =
-            Passage { in_force, asked, parts, plan, offer, visitor, closed, now, collapsed };
+        let (collapsed, is_from_redis) = (None, false);
+        let mut passage = Passage {
+            in_force,
+            asked,
+            parts,
+            plan,
+            offer,
+            visitor,
+            closed,
+            now,
+            collapsed,
+            is_from_redis,
+        };
         if let Some(closed) = closed.filter(|closed| !closed.serves_cached()) {
             let mut response = answer::closed(&passage, closed, now);
             respond::headers(response.headers_mut(), passage.plan.headers());
@@ -188,7 +200,7 @@ impl Gate {
     ) -> Response<Body> {
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
         let decision = passage.find(rule, &key);
-        let (decision, turn) = self.join(passage, rule, &key, decision).await;
+        let (decision, turn) = self.find_more(passage, rule, &key, decision).await;
         let (passage, now) = (&*passage, passage.now);
         let lacks =
             |answer: &Arc<Answer>| answer::select(passage, answer, now) == Selection::Missing;

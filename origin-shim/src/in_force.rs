@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use tidegate_core::policy::{IdentityRule, Overrides, Redis, Upstream};
+use tidegate_core::policy::{CacheRedis, IdentityRule, Overrides, Redis, Upstream};
 use tidegate_core::rate::{Limit, OnStoreError, OriginStore, StoreFailed};
 use tidegate_core::{Admission, LimitKey, Plan, Policy, Timestamp};
 
 use crate::clock;
 use crate::edge_outbox::Outbox;
 use crate::edge_signature::EdgeSignature;
+use crate::invalidations::Void;
 use crate::limiter::Limiter;
 use crate::redis_limiter::RedisLimiter;
+use crate::second_tier::SecondTier;
 use crate::tallies::Tallies;
 use crate::tokens::Tokens;
 use crate::zones::Zones;
@@ -27,8 +29,10 @@ pub struct InForce {
     pub edge: Arc<EdgeSignature>,
     /// Whose tokens are.
     pub tokens: Arc<Tokens>,
-    /// Where answers are stored.
+    /// Where answers are stored in memory.
     pub answers: Zones,
+    /// The store behind that, which all shims share.
+    pub second_tier: Option<Arc<SecondTier>>,
     /// Who has asked how often.
     pub limiter: Limiter,
     /// The same, for all shims together.
@@ -46,31 +50,34 @@ impl InForce {
         edge: EdgeSignature,
         tokens: Tokens,
         redis: Option<Arc<RedisLimiter>>,
+        (answers, second_tier): (Zones, Option<Arc<SecondTier>>),
     ) -> Self {
-        let (answers, limiter) = (Zones::new(&file), Limiter::new(&file.model().limits));
+        let limiter = Limiter::new(&file.model().limits);
         let tallies = Tallies::new(&file.model().limits);
         let (policy, edge, tokens) = (file.clone(), Arc::new(edge), Arc::new(tokens));
         let outbox = Arc::default();
         let file = Arc::new(file);
-        Self { file, policy, edge, tokens, answers, limiter, redis, tallies, outbox }
+        Self { file, policy, edge, tokens, answers, second_tier, limiter, redis, tallies, outbox }
     }
 
     /// What follows when the file is another: what is stored stays where its zone does, what
     /// is counted where its limit does, `edge` is that of [`EdgeSignature::succeed`], and `tokens`
-    /// and `redis` are those of [`Self::tokens_for`] and [`Self::redis_for`], or others.
+    /// `redis` and `second_tier` are those of [`Self::tokens_for`], [`Self::redis_for`] and
+    /// [`Self::second_tier_for`], or others.
     pub fn with_file(
         &self,
         file: Policy,
         edge: EdgeSignature,
         tokens: Arc<Tokens>,
         redis: Option<Arc<RedisLimiter>>,
+        second_tier: Option<Arc<SecondTier>>,
     ) -> Self {
         let (answers, policy) = (self.answers.succeed(&file), file.clone());
         let limiter = self.limiter.succeed(&policy.model().limits, clock::now());
         let tallies = self.tallies.succeed(&policy.model().limits);
         let (file, edge) = (Arc::new(file), Arc::new(edge));
         let outbox = Arc::clone(&self.outbox);
-        Self { file, policy, edge, tokens, answers, limiter, redis, tallies, outbox }
+        Self { file, policy, edge, tokens, answers, second_tier, limiter, redis, tallies, outbox }
     }
 
     /// What follows when overrides are others.
@@ -85,6 +92,7 @@ impl InForce {
             edge: Arc::clone(&self.edge),
             tokens: Arc::clone(&self.tokens),
             answers: self.answers.succeed(&self.file),
+            second_tier: self.second_tier.clone(),
             outbox: Arc::clone(&self.outbox),
         }
     }
@@ -98,6 +106,23 @@ impl InForce {
     /// The limits in Redis, if `rule` wants the same one: they are connected to it.
     pub fn redis_for(&self, rule: &Redis) -> Option<Arc<RedisLimiter>> {
         self.redis.as_ref().filter(|redis| redis.suits(rule)).map(Arc::clone)
+    }
+
+    /// The store behind the memory, if `rule` wants the same one: it is connected to it.
+    pub fn second_tier_for(&self, rule: &CacheRedis) -> Option<Arc<SecondTier>> {
+        self.second_tier.as_ref().filter(|tier| tier.suits(rule)).map(Arc::clone)
+    }
+
+    /// Invalidates what has begun to be answered: here at once, in other shims soon.
+    pub fn invalidate(&self, voids: Vec<Void>) {
+        match &self.second_tier {
+            Some(tier) => {
+                // Who looks into Redis in between finds it void by one or the other.
+                tier.tell(voids.clone());
+                self.answers.invalidate(&voids);
+            }
+            None => self.answers.invalidate(&voids),
+        }
     }
 
     /// Counts one request of the client `key` where `limit` is counted, or says that this place

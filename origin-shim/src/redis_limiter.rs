@@ -227,6 +227,7 @@ impl Inner {
 }
 
 impl Purpose for Limits {
+    const NAME: &'static str = "Redis";
     const WITHOUT: &'static str = "limits go by their `on_store_error`";
     const MISSED: &'static str = "decisions were made";
     const EVICTION: Option<&'static str> = Some("blocks and counts with them");

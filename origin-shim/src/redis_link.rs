@@ -31,6 +31,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a Redis is for.
 pub(crate) trait Purpose: Send + Sync + 'static {
+    /// What it is called, at the begin of a sentence.
+    const NAME: &'static str;
     /// What follows while it does not answer, as the end of a sentence.
     const WITHOUT: &'static str;
     /// What was done without it meanwhile, as a plural.

@@ -121,6 +121,7 @@ impl Server {
         }
         // A timer wants its runtime around it.
         main.block_on(async {
+            duties::tell_shims_the_rest(control).await;
             let _ = tokio::time::timeout(LAST_WORDS, duties::tell_edge_the_rest(control)).await;
         });
         Ok(())

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use tidegate_core::invalidate::{Resource, Tag};
 use tidegate_core::policy::Zone;
 use tidegate_core::{Plan, Policy};
 
 use crate::answer_store::{AnswerStore, Bounds};
-use crate::invalidations::{Invalidations, Moment};
+use crate::invalidations::{Invalidations, Moment, Void};
 
 /// Memory for the answers of routes without a zone, in bytes.
 const BYTES: u64 = 256 << 20;
@@ -62,13 +61,21 @@ impl Zones {
         self.invalidations.begin()
     }
 
-    /// Invalidates all answers for a resource, those included that are still on their way.
-    pub fn invalidate(&self, resource: Resource) {
-        self.invalidations.invalidate(resource);
+    /// Invalidates what has begun, that included which is still on its way.
+    pub fn invalidate(&self, voids: &[Void]) {
+        self.invalidations.invalidate(voids);
+        if voids.contains(&Void::Everything) {
+            self.stores().for_each(|store| store.clear());
+        }
     }
 
-    /// The same for all answers with a tag.
-    pub fn invalidate_tag(&self, tag: Tag) {
-        self.invalidations.invalidate_tag(tag);
+    /// What is remembered of all that was invalidated.
+    pub fn invalidations(&self) -> &Arc<Invalidations> {
+        &self.invalidations
+    }
+
+    /// All stores.
+    pub fn stores(&self) -> impl Iterator<Item = &Arc<AnswerStore>> {
+        self.named.iter().map(|(_, store)| store).chain([&self.rest])
     }
 }

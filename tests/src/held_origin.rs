@@ -62,6 +62,11 @@ impl HeldOrigin {
         self.asked.recv_timeout(PATIENCE).expect("the origin is asked")
     }
 
+    /// Answers every question by `answer`, from now on.
+    pub fn answer_by(self, mut answer: impl FnMut(Question) + Send + 'static) {
+        thread::spawn(move || self.asked.into_iter().for_each(&mut answer));
+    }
+
     /// The next question, if it is there.
     #[must_use]
     pub fn waiting(&self) -> Option<Question> {
@@ -70,6 +75,12 @@ impl HeldOrigin {
 }
 
 impl Question {
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.head.split(' ').next().unwrap_or_default()
+    }
+
     /// The target that is asked for.
     #[must_use]
     pub fn target(&self) -> &str {

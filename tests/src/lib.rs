@@ -18,6 +18,7 @@ pub mod process;
 pub mod redis;
 pub mod scripted_origin;
 pub mod shim;
+pub mod tier;
 pub mod tls;
 pub mod tokens;
 pub mod wire;

@@ -80,6 +80,16 @@ impl Shim {
         Self::start_at(before_origin(&mut command, origin), places.len())
     }
 
+    /// The same with variables in the environment.
+    ///
+    /// # Panics
+    /// If it does not come up; the message has what it wrote to standard error.
+    #[track_caller]
+    #[must_use]
+    pub fn serve_policy_with(policy: &PolicyFile, environment: &[(&str, &str)]) -> Self {
+        Self::start(serve_command(policy).envs(environment.iter().copied()))
+    }
+
     #[track_caller]
     fn start(command: &mut Command) -> Self {
         Self::start_at(command, 1)
@@ -148,6 +158,14 @@ impl Shim {
     pub fn reload(&mut self) -> Value {
         self.process.signal("HUP");
         self.audited()
+    }
+
+    /// Sends it the signal of this name, without its `SIG`.
+    ///
+    /// # Panics
+    /// If `kill` cannot be run or refuses.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
     }
 
     /// The next line on its standard error.

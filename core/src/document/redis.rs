@@ -35,16 +35,31 @@ section! {
 
 pub(super) fn resolve(section: RedisSection, context: &mut Context<'_>) -> Redis {
     let SecretName(url) = section.url;
-    let timeout = section.timeout.map_or(TIMEOUT, |timeout| {
+    let timeout = timeout(section.timeout, context);
+    let prefix = prefix(section.prefix, PREFIX, context);
+    Redis { url, timeout, prefix }
+}
+
+/// How long a request waits for a Redis.
+pub(super) fn timeout(timeout: Option<Located<Ttl>>, context: &mut Context<'_>) -> Duration {
+    timeout.map_or(TIMEOUT, |timeout| {
         let Ttl(value) = timeout.value;
         if value.is_zero() || value > TIMEOUT_MAX {
-            let hint = "write `\"100ms\"`: every limited request may have to wait for so long";
+            let hint = "write `\"100ms\"`: any request may have to wait for so long";
             context.report(timeout.span, "a `timeout` lies between `1ms` and `10s`", hint);
         }
         value
-    });
-    let prefix = section.prefix.map_or_else(
-        || String::from(PREFIX),
+    })
+}
+
+/// What the names of the keys in a Redis begin with.
+pub(super) fn prefix(
+    prefix: Option<Located<String>>,
+    without: &str,
+    context: &mut Context<'_>,
+) -> String {
+    prefix.map_or_else(
+        || String::from(without),
         |prefix| {
             // Braces would say what of a key its slot in a cluster is found by.
             let fits = |byte: u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'{' | b'}');
@@ -57,8 +72,7 @@ pub(super) fn resolve(section: RedisSection, context: &mut Context<'_>) -> Redis
             }
             prefix.value
         },
-    );
-    Redis { url, timeout, prefix }
+    )
 }
 
 #[cfg(test)]

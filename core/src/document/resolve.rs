@@ -13,7 +13,7 @@ use super::compression::Rules;
 use super::decode::{Context, Located, Named};
 use super::sections::{Document, RouteSection, UpstreamSection, ZoneSection};
 use super::values::{Ttl, TtlClasses, check_name};
-use super::{edge, edge_cache, jwt, limits, operation, redis, spelling, tls, twins};
+use super::{cache, edge, edge_cache, jwt, limits, operation, redis, spelling, tls, twins};
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::{
     IdentityRule, Maintenance, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier,
@@ -77,6 +77,7 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
         upstreams: upstreams(document.upstreams, context),
         limits: limits::resolve(document.limits, redis.is_some(), context),
         redis,
+        cache: cache::resolve(document.cache, context),
         zones: zones(document.zones, context),
         headers: document.headers.0,
         routes: routes

@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::browser::BrowserSection;
+use super::cache::CacheWide;
 use super::caching::{CacheSection, KeySection};
 use super::compression::{CompressionSection, RouteCompression};
 use super::declare::section;
@@ -47,6 +48,8 @@ section! {
         default limits: Named<LimitSection>,
         /// The store that all shims share.
         optional redis: RedisSection,
+        /// What the shim does with stored answers besides keeping them in memory.
+        optional cache: CacheWide,
         /// Parts of the shim's memory for answers, by the names that routes use. Routes that name
         /// none share the zone `default`, which has 256 MiB unless it is defined here.
         default zones: Named<ZoneSection>,

@@ -111,6 +111,11 @@ impl Vary {
 }
 
 impl VariantSignature {
+    /// A signature that was stored as bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
     /// The signature as bytes, to be compared or hashed.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

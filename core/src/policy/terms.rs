@@ -27,6 +27,11 @@ impl Terms {
         Self(first)
     }
 
+    /// The number, to be stored or hashed.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+
     /// Those of all routes on both tiers.
     pub(super) fn of_all(routes: &[Route]) -> Vec<[Self; 2]> {
         let both = |route| [Self::of(route, Tier::Edge), Self::of(route, Tier::Origin)];

@@ -7,6 +7,7 @@ use super::maintenance;
 use crate::clock;
 use crate::control::Control;
 use crate::redis_link::Counted;
+use crate::second_tier::Done;
 
 /// What runs, since when, and under which policy.
 pub(super) fn show(control: &Control) -> Value {
@@ -24,7 +25,10 @@ pub(super) fn show(control: &Control) -> Value {
             "read": Rfc3339(said.read_at).to_string(),
         },
         "redis": redis,
-        "cache": { "waiting": control.shared().waiting_for_others() },
+        "cache": {
+            "waiting": control.shared().waiting_for_others(),
+            "redis": in_force.second_tier.as_ref().map(|tier| second_tier(&tier.done())),
+        },
         "maintenance": maintenance::state(control),
         "overrides": said.overrides.to_value(),
         "overrides_survive_restart": control.has_state_file(),
@@ -39,4 +43,21 @@ fn redis_state(counted: &Counted) -> Value {
         "failed": counted.failed,
         "without": counted.without,
     })
+}
+
+/// What was found in the Redis of answers, and whether it does its work.
+fn second_tier(done: &Done) -> Value {
+    let mut state = redis_state(&done.redis);
+    for (name, value) in [
+        ("hits", json!(done.hits)),
+        ("misses", json!(done.misses)),
+        ("void", json!(done.void)),
+        ("unreadable", json!(done.unreadable)),
+        ("stored", json!(done.stored)),
+        ("dropped", json!(done.dropped)),
+        ("invalidations_heard", json!(done.is_heard)),
+    ] {
+        state[name] = value;
+    }
+    state
 }

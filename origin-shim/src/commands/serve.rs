@@ -15,9 +15,11 @@ use tidegate_origin::edge_signature::{self, EdgeSignature};
 use tidegate_origin::gate::Shared;
 use tidegate_origin::in_force::InForce;
 use tidegate_origin::redis_limiter::RedisLimiter;
+use tidegate_origin::second_tier::SecondTier;
 use tidegate_origin::server::tls::Tls;
 use tidegate_origin::server::{Inherited, Server};
 use tidegate_origin::tokens::Tokens;
+use tidegate_origin::zones::Zones;
 
 use super::{Outcome, PolicyArgument};
 
@@ -63,8 +65,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let admin = admin.map(|admin| AdminListener::bind(admin, &environment)).transpose();
     let admin = admin.map_err(|error| format!("tidegate: {error}"))?;
     let redis = redis(&policy)?;
+    let stores = stores(&policy)?;
     let tls = certificates(&policy, &start, &places)?;
-    let shared = Arc::new(Shared::new(InForce::new(policy, edge, tokens, redis)));
+    let shared = Arc::new(Shared::new(InForce::new(policy, edge, tokens, redis, stores)));
     let control = Control::new(shared, tls, start).map_err(|error| format!("tidegate: {error}"))?;
     let places: Vec<String> = server.places().map(url).collect();
     let operated_at = admin.as_ref().map(AdminListener::address);
@@ -122,6 +125,20 @@ fn redis(policy: &Policy) -> Result<Option<Arc<RedisLimiter>>, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let redis = runtime.block_on(RedisLimiter::from_environment(rule));
     Ok(Some(redis.map_err(|bad| format!("tidegate: {bad}"))?))
+}
+
+/// Where answers are stored.
+type Stores = (Zones, Option<Arc<SecondTier>>);
+
+/// Where answers are stored: in memory, and in the Redis of the policy's `[cache]`. Without its URL
+/// nothing is served.
+fn stores(policy: &Policy) -> Result<Stores, Box<dyn Error>> {
+    let zones = Zones::new(policy);
+    let Some(rule) = &policy.model().cache.redis else { return Ok((zones, None)) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let invalidations = Arc::clone(zones.invalidations());
+    let tier = runtime.block_on(SecondTier::from_environment(rule, invalidations));
+    Ok((zones, Some(tier.map_err(|bad| format!("tidegate: {bad}"))?)))
 }
 
 /// Where the command line says to listen; else the policy; else whoever passed sockets.

@@ -21,6 +21,9 @@ use crate::answer_store::Answer;
 use crate::body::Body;
 use crate::multipart;
 
+/// How `Cache-Status` calls the store behind the memory.
+const FROM_REDIS: &str = "redis";
+
 /// A stored answer, or 304 for a client that has it.
 pub(super) fn from_store(
     passage: &Passage<'_>,
@@ -36,8 +39,12 @@ pub(super) fn from_store(
         Some(why) => Outcome::Collapsed { why, ttl },
         None => Outcome::Hit { ttl },
     };
-    let cache_status =
-        CacheStatus { cache: passage.plan.tier.cache_name(), outcome, key: key.as_deref(), detail };
+    let cache_status = CacheStatus {
+        cache: passage.plan.tier.cache_name(),
+        outcome,
+        key: key.as_deref(),
+        detail: detail.or(passage.is_from_redis.then_some(FROM_REDIS)),
+    };
     let status = response.status().as_u16();
     let mut edits = Edits::of(response.headers_mut());
     describe(passage, &mut edits, status, answer, verdict.as_ref());

@@ -7,7 +7,6 @@ use http::header::{IF_RANGE, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
-use tidegate_core::alike::Alike;
 use tidegate_core::compress::Offer;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::invalidate::{Resource, Tag, invalidated};
@@ -22,18 +21,20 @@ use tidegate_core::{
 };
 
 use super::fetched::{Fetched, complete};
+use super::find::Renewed;
 use super::heads::{merge, storable};
 use super::known::Known;
 use super::{Gate, Passage, answer, read_target};
-use crate::answer_store::{Answer, AnswerStore};
+use crate::answer_store::Answer;
 use crate::asking::{End, Place, Turn};
 use crate::body::Body;
 use crate::clock;
 use crate::coder::{CodedBodies, Coder};
 use crate::compressing::Record;
 use crate::in_force::InForce;
-use crate::invalidations::Moment;
+use crate::invalidations::{Moment, Void};
 use crate::recording::{NotWhole, Recorder};
+use crate::stores::Stores;
 use crate::upstream::{self, Question, UpstreamClient, UpstreamError};
 use crate::visitor::Visitor;
 
@@ -121,12 +122,28 @@ impl Gate {
         let asked = Request::read(Method::Get, scheme, &host, &target, &parts.headers);
         let plan = in_force.policy.plan(Tier::Origin, &asked);
         let offer = plan.compression().ok().map(|rule| Offer::to(rule, &asked));
-        let (asked, closed, now, collapsed) = (&asked, None, clock::now(), None);
-        let passage =
-            &Passage { in_force, asked, parts, plan, offer, visitor, closed, now, collapsed };
+        let mut passage = Passage {
+            in_force,
+            asked: &asked,
+            parts,
+            plan,
+            offer,
+            visitor,
+            closed: None,
+            now: clock::now(),
+            collapsed: None,
+            is_from_redis: false,
+        };
         let (rule, why) = (plan.cache.ok()?, ForwardReason::Stale);
-        let (key, turn) = (turn.key().clone(), Some(turn));
-        let fetch = Fetch { passage, rule, key, why, turn };
+        let key = turn.key().clone();
+        let stale = match passage.renew_from_redis(&key, stale).await {
+            Renewed::Not(stale) => stale,
+            Renewed::ByAnother => {
+                turn.end(End::Stored, passage.now);
+                return None;
+            }
+        };
+        let fetch = Fetch { passage: &passage, rule, key, why, turn: Some(turn) };
         Some(fetch.run(&self.upstream, Known::to_confirm(stale), Body::empty()).await)
     }
 }
@@ -287,7 +304,7 @@ impl Fetch<'_> {
                 *response.body_mut() = Body::Recorded(Recorder::unrecorded(begin, incoming));
             }
             Store::Keep { stored, vary } => {
-                self.remember_alike(&head);
+                self.passage.remember_alike(&self.key, &head);
                 coder = self.passage.offer.map(|_| Coder::new(self.key.clone()));
                 let answer = Answer {
                     stored,
@@ -306,8 +323,8 @@ impl Fetch<'_> {
                         _ => self.passage.in_force.answers.begin(),
                     },
                 };
-                let store = Arc::clone(self.passage.store());
-                let recorder = record(store, (self.key, self.turn), (begin, incoming), answer);
+                let stores = self.passage.stores();
+                let recorder = record(stores, (self.key, self.turn), (begin, incoming), answer);
                 if has_it {
                     tokio::spawn(recorder.drain());
                     answer::not_modified(&mut response);
@@ -324,15 +341,6 @@ impl Fetch<'_> {
         response
     }
 
-    /// Remembers which other queries an answer with this head suits (No-Vary-Search).
-    fn remember_alike(&self, head: &HeaderMap) {
-        let Passage { asked, visitor, .. } = self.passage;
-        let query = asked.target.query();
-        let Some(alike) = Alike::of(self.key.clone(), query, head) else { return };
-        let path = CacheKey::of_any_query(&self.rule.key, asked, &visitor.identity);
-        self.passage.store().alike().remember(path, alike);
-    }
-
     /// What the answer to a HEAD says of the stored answer to GET: it is still good, or it is
     /// not what it was (RFC 9111 §4.3.5).
     fn compare_with_head(
@@ -347,14 +355,14 @@ impl Fetch<'_> {
             said.is_some() && said != known.head.get(name)
         });
         if changed {
-            self.passage.store().remove(&self.key);
+            self.passage.stores().remove(&self.key, known);
             return;
         }
         let (head, decision) = self.judge_again(known, response.headers(), asked);
         if let Store::Keep { stored, vary } = decision {
             let request = &self.passage.parts.headers;
             let answer = known.renewed((stored, vary), storable(head), request, asked.began);
-            self.passage.store().replace(
+            self.passage.stores().replace(
                 self.key.clone(),
                 known,
                 answer,
@@ -398,9 +406,9 @@ impl Fetch<'_> {
                 let kept = storable(head.clone());
                 let answer = known.renewed(terms.clone(), kept, request, asked.began);
                 let now = asked.exchange.received_at;
-                self.passage.store().replace(self.key.clone(), known, answer, now);
+                self.passage.stores().replace(self.key.clone(), known, answer, now);
             }
-            Store::Skip(_) => self.passage.store().remove(&self.key),
+            Store::Skip(_) => self.passage.stores().remove(&self.key, known),
         }
         (known.renewed(terms, head, request, asked.began), decision)
     }
@@ -442,15 +450,17 @@ impl Passage<'_> {
     /// Drops what an unsafe request has made void (RFC 9111 §4.4).
     fn invalidate(&self, status: StatusCode, head: &HeaderMap) {
         let Passage { in_force, plan, asked, visitor, .. } = self;
+        let mut voids = Vec::new();
         for resource in invalidated(asked, status.as_u16(), head) {
-            if let Some(kept) = plan.kept_for(&resource, asked.fields) {
-                in_force.answers.invalidate(kept);
-            }
             in_force.outbox.resource(&in_force.policy, &resource);
+            voids.extend(plan.kept_for(&resource, asked.fields).map(Void::Resource));
         }
         for tag in plan.invalidates(asked, &visitor.identity, status.as_u16(), head) {
-            in_force.answers.invalidate_tag(tag.clone());
             in_force.outbox.tag(&in_force.policy, &tag);
+            voids.push(Void::Tag(tag));
+        }
+        if !voids.is_empty() {
+            in_force.invalidate(voids);
         }
     }
 }
@@ -476,21 +486,21 @@ fn is_for_others(decision: &Store, now: Timestamp) -> bool {
     }
 }
 
-/// A recorder that puts `answer` with the body into `store` once that is whole, and lets those go
+/// A recorder that puts `answer` with the body into `stores` once that is whole, and lets those go
 /// who wait for it.
 fn record(
-    store: Arc<AnswerStore>,
+    stores: Stores,
     (key, turn): (CacheKey, Option<Turn>),
     (begin, incoming): (Bytes, Incoming),
     answer: Answer,
 ) -> Recorder {
-    let limit = store.object_max();
+    let limit = stores.memory.object_max();
     let notice = turn.as_ref().map(Turn::notice);
     let hand_over = move |recorded: Result<Bytes, NotWhole>| {
         let now = clock::now();
         let end = match recorded {
             Ok(body) => {
-                store.put(key, Answer { body, ..answer }, now);
+                stores.put(key, Answer { body, ..answer }, now);
                 End::Stored
             }
             Err(NotWhole::TooLong) => End::Unshared,

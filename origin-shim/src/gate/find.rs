@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use tidegate_core::alike;
-use tidegate_core::reuse::reuse;
+use http::HeaderMap;
+use tidegate_core::alike::{self, Alike};
+use tidegate_core::reuse::{ForwardReason, reuse};
 use tidegate_core::{CacheKey, CacheRule, Lookup, Reuse};
 use tokio::time::{Instant, timeout_at};
 
@@ -11,6 +12,8 @@ use super::{Gate, Passage};
 use crate::answer_store::{Answer, AnswerStore};
 use crate::asking::{End, Joined, Place, Turn, WAIT_MAX};
 use crate::clock;
+use crate::coder::Coder;
+use crate::stores::Stores;
 
 type Decision = Reuse<Arc<Answer>>;
 
@@ -50,30 +53,85 @@ impl Passage<'_> {
         Place { key: key.clone(), variant }
     }
 
-    /// Where answers of this route are kept.
+    /// Where answers of this route are stored.
+    pub(super) fn stores(&self) -> Stores {
+        Stores { memory: Arc::clone(self.store()), redis: self.in_force.second_tier.clone() }
+    }
+
+    /// Where they serve from.
     pub(super) fn store(&self) -> &Arc<AnswerStore> {
         self.in_force.answers.of(&self.plan)
     }
 }
 
+/// Who asks when nothing is in memory.
+enum Asks {
+    /// This request, for all that want the same.
+    ForAll(Turn),
+    /// This request, for itself.
+    Alone,
+    /// The same, and what comes will be for nobody else.
+    Unshared,
+}
+
+/// Whether a stale answer has a fresh one in its place.
+pub(super) enum Renewed {
+    /// It has: another shim has asked for it.
+    ByAnother,
+    /// It has not: this is the latest.
+    Not(Arc<Answer>),
+}
+
 impl Gate {
+    /// What is found beyond the memory of this process, where that has nothing that serves: what
+    /// another request is about to store, or what lies in Redis. Else the right to ask for others.
+    pub(super) async fn find_more(
+        &self,
+        passage: &mut Passage<'_>,
+        rule: &CacheRule,
+        key: &CacheKey,
+        decision: Decision,
+    ) -> (Decision, Option<Turn>) {
+        let (decision, asks) = self.join(passage, rule, key, decision).await;
+        let turn = match asks {
+            Asks::ForAll(turn) => Some(turn),
+            Asks::Alone => None,
+            Asks::Unshared => return (decision, None),
+        };
+        if !is_missing(&decision) {
+            return (decision, turn);
+        }
+        let Some(found) = passage.look_in_redis(key, decision.answer()).await else {
+            return (decision, turn);
+        };
+        let decision = reuse(rule, passage.asked, Lookup::Found(found), passage.now);
+        match turn {
+            Some(turn) if !is_missing(&decision) => {
+                turn.end(End::Stored, passage.now);
+                (decision, None)
+            }
+            turn => (decision, turn),
+        }
+    }
+
     /// Leaves the question to another request that asks it already, and looks again when that
     /// has its answer; else others leave it to this one (C11).
-    pub(super) async fn join(
+    async fn join(
         &self,
         passage: &mut Passage<'_>,
         rule: &CacheRule,
         key: &CacheKey,
         mut decision: Decision,
-    ) -> (Decision, Option<Turn>) {
+    ) -> (Decision, Asks) {
         let mut deadline = None;
         while passage.closed.is_none()
             && let Some(why) = decision.collapses(passage.asked)
         {
             let place = passage.place(key);
             let following = match self.shared.turns.join(place.clone(), passage.now) {
-                Joined::Leads(turn) => return (decision, Some(turn)),
+                Joined::Leads(turn) => return (decision, Asks::ForAll(turn)),
                 Joined::Alone => break,
+                Joined::Unshared => return (decision, Asks::Unshared),
                 Joined::Follows(following) => following,
             };
             let until = *deadline.get_or_insert_with(|| Instant::now() + WAIT_MAX);
@@ -85,9 +143,59 @@ impl Gate {
                 // It is for somebody else to ask, or else it is another variant that came.
                 Ok(End::Left) => {}
                 Ok(End::Stored) if passage.place(key) != place => {}
-                Ok(End::Stored | End::Unshared | End::Failed) | Err(_) => break,
+                Ok(End::Unshared) => return (decision, Asks::Unshared),
+                Ok(End::Stored | End::Failed) | Err(_) => break,
             }
         }
-        (decision, None)
+        (decision, Asks::Alone)
     }
+}
+
+impl Passage<'_> {
+    /// What lies in Redis, if it is newer than what is in memory: there from now on, too.
+    async fn look_in_redis(
+        &mut self,
+        key: &CacheKey,
+        known: Option<&Arc<Answer>>,
+    ) -> Option<Arc<Answer>> {
+        let tier = self.in_force.second_tier.as_ref()?;
+        let coder = self.offer.map(|_| Coder::new(key.clone()));
+        let found = tier.find(key, self.plan.terms(), &self.parts.headers, coder).await?;
+        self.now = clock::now();
+        if known.is_some_and(|known| found.stored.received_at <= known.stored.received_at) {
+            return None;
+        }
+        self.is_from_redis = true;
+        self.remember_alike(key, &found.head);
+        Some(self.store().put(key.clone(), found, self.now))
+    }
+
+    /// Puts what another shim has stored meanwhile in the place of a stale answer.
+    pub(super) async fn renew_from_redis(&mut self, key: &CacheKey, stale: Arc<Answer>) -> Renewed {
+        match self.look_in_redis(key, Some(&stale)).await {
+            Some(found) if found.stored.fresh_for(self.now).is_some() => Renewed::ByAnother,
+            Some(found) => Renewed::Not(found),
+            None => Renewed::Not(stale),
+        }
+    }
+
+    /// Remembers which other queries an answer with this head suits (No-Vary-Search).
+    pub(super) fn remember_alike(&self, key: &CacheKey, head: &HeaderMap) {
+        let Some(rule) = self.plan.route.and_then(|route| route.cache_rule(self.plan.tier)) else {
+            return;
+        };
+        let query = self.asked.target.query();
+        let Some(alike) = Alike::of(key.clone(), query, head) else { return };
+        let path = CacheKey::of_any_query(&rule.key, self.asked, &self.visitor.identity);
+        self.store().alike().remember(path, alike);
+    }
+}
+
+/// Whether upstream is asked because nothing is stored that serves: not because somebody wants its
+/// word all the same.
+fn is_missing(decision: &Decision) -> bool {
+    let (Reuse::Revalidate { why, .. } | Reuse::Forward { why, .. }) = decision else {
+        return false;
+    };
+    matches!(why, ForwardReason::UriMiss | ForwardReason::VaryMiss | ForwardReason::Stale)
 }

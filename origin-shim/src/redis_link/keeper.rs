@@ -123,17 +123,17 @@ impl<'i, P: Purpose> Keeper<'i, P> {
     fn tell(&mut self, looked: Result<(), Failure>) {
         match (looked, &self.outage) {
             (Err(failure), None) => {
-                let without = P::WITHOUT;
-                eprintln!("tidegate: Redis {failure}; until that is over, {without}");
+                let (name, without) = (P::NAME, P::WITHOUT);
+                eprintln!("tidegate: {name} {failure}; until that is over, {without}");
                 let missed = self.inner.missed();
                 self.outage = Some(Outage { since: Instant::now(), missed });
             }
             (Ok(()), Some(Outage { since, missed })) => {
                 let (seconds, missed) =
                     (since.elapsed().as_secs_f32(), self.inner.missed() - missed);
-                let what = P::MISSED;
+                let (name, what) = (P::NAME, P::MISSED);
                 eprintln!(
-                    "tidegate: Redis does its work again after {seconds:.1} s; {missed} {what} \
+                    "tidegate: {name} does its work again after {seconds:.1} s; {missed} {what} \
                      without it"
                 );
                 self.outage = None;

@@ -49,6 +49,19 @@ pub(super) async fn tell_edge_the_rest(control: &Control) {
     }
 }
 
+/// The same for other shims.
+#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
+pub(super) async fn tell_shims_the_rest(control: &Control) {
+    if let Some(tier) = &control.shared().in_force().second_tier
+        && !tier.told().await
+    {
+        eprintln!(
+            "tidegate: other shims have not heard all that was invalidated; purge it by `tidegate \
+             purge --everything`"
+        );
+    }
+}
+
 /// Lets a running shim be operated, for ever.
 #[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
 pub(super) async fn operate(admin: Option<AdminListener>, control: &Arc<Control>) {
