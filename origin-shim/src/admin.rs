@@ -35,11 +35,13 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tidegate_core::policy;
+use socket2::Socket;
+use tidegate_core::policy::{self, Listen};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::control::Control;
+use crate::server::Inherited;
 use guard::Guard;
 
 pub use answer::VERSION;
@@ -73,18 +75,30 @@ pub enum AdminError {
 }
 
 impl AdminListener {
-    /// Binds it as the policy says; `environment` answers for the token.
+    /// Binds it as the policy says, or takes the socket that was passed for it; `environment`
+    /// answers for the token.
     pub fn bind(
         rule: &policy::Admin,
+        inherited: &mut Inherited,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, AdminError> {
         let guard = Guard::new(rule, environment)?;
-        let bound = std::net::TcpListener::bind(rule.listen).and_then(|listener| {
+        let passed = inherited.take(&Listen::Tcp { address: rule.listen, tls: false });
+        let listener = match passed.into_iter().next() {
+            Some(socket) => Ok(socket.into()),
+            None => std::net::TcpListener::bind(rule.listen),
+        };
+        let bound = listener.and_then(|listener| {
             listener.set_nonblocking(true)?;
             Ok((listener.local_addr()?, listener))
         });
         let (address, listener) = bound.map_err(|error| AdminError::Bind(rule.listen, error))?;
         Ok(Self { listener, address, guard })
+    }
+
+    /// Its socket, for whoever takes over.
+    pub(crate) fn socket(&self) -> io::Result<Socket> {
+        self.listener.try_clone().map(Socket::from)
     }
 
     /// The address that it is reached at.

@@ -13,11 +13,14 @@ mod inherited;
 mod listeners;
 mod signals;
 mod stop;
+mod supervisor;
+mod takeover;
 pub mod tls;
 
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -31,7 +34,10 @@ use crate::control::Control;
 use accept::Thread;
 use listeners::Listener;
 use signals::Signals;
+use socket2::Socket;
 use stop::Stop;
+use supervisor::Watchdog;
+use takeover::Heritage;
 
 pub use capacity::Capacity;
 pub use inherited::{Inherited, NoListener};
@@ -47,6 +53,9 @@ pub struct Server {
     threads: usize,
     capacity: Arc<Capacity>,
     complaint: Option<String>,
+    watchdog: Option<Watchdog>,
+    /// Held as long as this process runs, as [`Heritage`] says.
+    predecessor: Option<UnixDatagram>,
 }
 
 impl Server {
@@ -60,8 +69,16 @@ impl Server {
     ) -> Result<Self, ListenError> {
         let bind = |listen| Listener::bind(listen, inherited, threads, leaves_v4(listen, places));
         let listeners = places.iter().map(bind).collect::<Result<_, _>>()?;
+        let (watchdog, predecessor) = (Watchdog::wanted(threads), inherited.take_predecessor());
         let (capacity, complaint) = Capacity::new(connections);
-        Ok(Self { listeners, threads, capacity: Arc::new(capacity), complaint })
+        Ok(Self {
+            listeners,
+            threads,
+            capacity: Arc::new(capacity),
+            complaint,
+            watchdog,
+            predecessor,
+        })
     }
 
     /// Where clients connect to.
@@ -74,15 +91,16 @@ impl Server {
         self.complaint.as_deref()
     }
 
-    /// Serves until SIGTERM or SIGINT, then finishes what runs; a second signal, or 30 s,
-    /// ends it at once. SIGHUP makes it read the policy again. `ready` is called once signals
-    /// are heeded; `admin` answers from then on.
+    /// Serves until SIGTERM or SIGINT, or until SIGUSR2 has put a new process into its place, then
+    /// finishes what runs; a second signal, or 30 s, ends it at once. SIGHUP makes it read the
+    /// policy again. `ready` is called once signals are heeded; `admin` answers from then on.
     pub fn run(
         self,
         control: &Arc<Control>,
         admin: Option<AdminListener>,
         ready: impl FnOnce(),
     ) -> io::Result<()> {
+        let heritage = self.heritage(admin.as_ref())?;
         let main = runtime()?;
         // tokio takes signals within a runtime alone.
         let mut signals = main.block_on(async { Signals::new() })?;
@@ -91,21 +109,32 @@ impl Server {
         let threads: Vec<_> = threads.collect::<io::Result<_>>()?;
         drop(stopped);
         ready();
-        main.block_on(async {
+        supervisor::ready();
+        self.predecessor.iter().for_each(takeover::tell);
+        let duties = async {
+            tokio::join!(
+                control.keep_tokens_fresh(duties::complain),
+                control.end_overrides(),
+                tls::keep_certificates_fresh(control),
+                duties::tell_of_refusals(control),
+                duties::operate(admin, control),
+                duties::tell_edge(control),
+                self.keep_watchdog_calm(),
+            )
+        };
+        let told = main.block_on(async {
             tokio::select! {
-                () = signals.until_told_to_stop(control) => {}
-                () = control.keep_tokens_fresh(duties::complain) => {}
-                () = control.end_overrides() => {}
-                () = tls::keep_certificates_fresh(control) => {}
-                () = duties::tell_of_refusals(control) => {}
-                () = duties::operate(admin, control) => {}
-                () = duties::tell_edge(control) => {}
+                told = signals.until_told_to_stop(control, &heritage) => told,
+                _ = duties => Stop::Closed,
             }
         });
-        self.listeners.iter().for_each(Listener::remove_file);
+        if told == Stop::Closed {
+            supervisor::stopping();
+            self.listeners.iter().for_each(Listener::remove_file);
+        }
         // Else a thread's would not be the last of a socket's descriptors.
-        drop(self.listeners);
-        stop.send_replace(Stop::Closed);
+        drop((heritage, self.listeners));
+        stop.send_replace(told);
         let is_done = main.block_on(async {
             tokio::select! {
                 // All threads hold a receiver.
@@ -127,6 +156,22 @@ impl Server {
         Ok(())
     }
 
+    /// What a new process gets: all that is listened at.
+    fn heritage(&self, admin: Option<&AdminListener>) -> io::Result<Heritage> {
+        let sockets = self.listeners.iter().flat_map(Listener::sockets).map(Socket::try_clone);
+        // In the order in which they are taken.
+        let sockets = admin.map(AdminListener::socket).into_iter().chain(sockets);
+        Heritage::new(sockets.collect::<io::Result<_>>()?)
+    }
+
+    /// For ever, also where there is no watchdog.
+    async fn keep_watchdog_calm(&self) {
+        match &self.watchdog {
+            Some(watchdog) => watchdog.keep_telling().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Starts thread number `at`.
     fn spawn(
         &self,
@@ -144,6 +189,7 @@ impl Server {
             shared: Arc::clone(control.shared()),
             capacity: Arc::clone(&self.capacity),
             tls: Arc::clone(control.tls()),
+            pulse: self.watchdog.as_ref().and_then(|watchdog| watchdog.pulse(at)),
             stop: stopped.clone(),
         };
         thread::Builder::new()

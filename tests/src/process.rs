@@ -89,6 +89,12 @@ impl Process {
         line.unwrap_or_else(|why| panic!("{} said nothing on stderr: {why}", self.name))
     }
 
+    /// The number of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks the program to end as Ctrl-C does.
     ///
     /// # Panics
@@ -143,6 +149,16 @@ impl Process {
         // Both pipes are closed: the program is gone or about to be.
         let status = self.child.wait().expect("a child to wait for");
         Ended { status, stdout, stderr }
+    }
+
+    /// Waits until nobody writes to its output any more: neither the program nor who has it from it.
+    ///
+    /// # Panics
+    /// If somebody still does after so long.
+    #[track_caller]
+    pub fn end_of_output(&mut self, patience: Duration) {
+        let rest = self.stdout.rest(Instant::now() + patience);
+        assert!(rest.is_some(), "{} still runs after {patience:?}", self.name);
     }
 
     fn kill(&mut self) {

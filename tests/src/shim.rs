@@ -90,6 +90,16 @@ impl Shim {
         Self::start(serve_command(policy).envs(environment.iter().copied()))
     }
 
+    /// Serves a policy that names its own upstreams, listening where it says.
+    ///
+    /// # Panics
+    /// If it does not come up; the message has what it wrote to standard error.
+    #[track_caller]
+    #[must_use]
+    pub fn serve_policy_as_it_says(policy: &PolicyFile) -> Self {
+        Self::start(&mut command("serve", policy))
+    }
+
     #[track_caller]
     fn start(command: &mut Command) -> Self {
         Self::start_at(command, 1)

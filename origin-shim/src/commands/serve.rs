@@ -42,14 +42,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let edge = EdgeSignature::new(&policy, |name| std::env::var(name).ok())
         .map_err(|bad| format!("tidegate: {bad}\n= hint: {}", edge_signature::HINT))?;
     let tokens = tokens(&policy)?;
+    // Before it is asked what else was passed.
+    let environment = |name: &str| std::env::var(name).ok();
+    let bind = |admin| AdminListener::bind(admin, &mut inherited, &environment);
+    let admin = policy.model().admin.as_ref().map(bind).transpose();
+    let admin = admin.map_err(|error| format!("tidegate: {error}"))?;
     let shim = &policy.model().shim;
     let places = places(&arguments.listen, &shim.listen, &inherited);
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let server = Server::bind(&places, &mut inherited, shim.connections, threads);
     let server = server.map_err(|error| format!("tidegate: {error}"))?;
-    for place in inherited.places() {
-        eprintln!("tidegate: a socket was passed for {place}, where the policy does not listen");
-    }
     if let Some(complaint) = server.complaint() {
         eprintln!("tidegate: {complaint}");
     }
@@ -60,10 +62,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         admin: policy.model().admin.clone(),
         at: clock::now(),
     };
-    let environment = |name: &str| std::env::var(name).ok();
-    let admin = policy.model().admin.as_ref();
-    let admin = admin.map(|admin| AdminListener::bind(admin, &environment)).transpose();
-    let admin = admin.map_err(|error| format!("tidegate: {error}"))?;
+    for place in inherited.places() {
+        eprintln!("tidegate: a socket was passed for {place}, where the policy does not listen");
+    }
     let redis = redis(&policy)?;
     let stores = stores(&policy)?;
     let tls = certificates(&policy, &start, &places)?;

@@ -133,12 +133,13 @@ where
             if ready!(self.poll_write_all(context)).is_err() {
                 return Poll::Ready(Next::Close);
             }
-            if self.input.is_empty() && self.stopping.poll_set(context) {
-                return Poll::Ready(Next::Close);
-            }
             match self.input.poll_fill(&mut self.stream, context) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Close),
                 Poll::Ready(Ok(_)) => {}
+                // A request that is here by then is answered.
+                Poll::Pending if self.input.is_empty() && self.stopping.poll_set(context) => {
+                    return Poll::Ready(Next::Close);
+                }
                 Poll::Pending => return self.poll_time(context),
             }
         }

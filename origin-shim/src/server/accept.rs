@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use super::capacity::Capacity;
 use super::connection::{self, Door};
 use super::stop::Stop;
+use super::supervisor::Pulse;
 use super::tls::Tls;
 use crate::client::Client;
 use crate::gate::{Gate, Shared};
@@ -34,6 +35,7 @@ pub(super) struct Thread {
     pub(super) shared: Arc<Shared>,
     pub(super) capacity: Arc<Capacity>,
     pub(super) tls: Arc<Tls>,
+    pub(super) pulse: Option<Pulse>,
     pub(super) stop: watch::Receiver<Stop>,
 }
 
@@ -47,6 +49,9 @@ impl Thread {
     pub(super) async fn serve(self) -> io::Result<()> {
         let gate = Arc::new(Gate::new(self.shared));
         let (leave, leaving) = watch::channel(false);
+        if let Some(pulse) = self.pulse {
+            tokio::spawn(pulse.beat());
+        }
         let mut accepting = JoinSet::new();
         for (listen, socket) in self.sockets {
             let (tls, acceptor) = (listen.has_tls(), Acceptor::new(&listen, socket)?);
@@ -80,8 +85,8 @@ async fn accept(acceptor: Acceptor, door: Door, mut stop: watch::Receiver<Stop>)
             },
         }
     };
-    // Who waits in the queue has connected: it is served.
-    if matches!(told, Ok(Stop::Closed)) {
+    // Who waits in the queue has connected: it is served, here if nobody else accepts from it.
+    if !matches!(told, Ok(Stop::HandedOver)) {
         let mut queue = (0..QUEUE_MAX).map_while(|_| acceptor.waiting());
         queue.by_ref().for_each(|accepted| accepted.serve(&door));
     }

@@ -77,10 +77,16 @@ pub(super) async fn tls(stream: TcpStream, client: Client, door: Arc<Door>, _hel
     // There is no listener with TLS without certificates.
     let Some(acceptor) = door.tls.as_ref().and_then(|tls| tls.acceptor()) else { return };
     let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
-    let Ok(Ok(stream)) = Box::pin(handshake).await else { return };
-    match stream.get_ref().1.alpn_protocol() {
-        Some(ALPN_HTTP2) => drop(Box::pin(http2::serve(stream, client, &door)).await),
-        _ => Box::pin(speak_http1(stream, client, &door)).await,
+    let Ok(Ok(mut stream)) = Box::pin(handshake).await else { return };
+    if stream.get_ref().1.alpn_protocol() == Some(ALPN_HTTP2) {
+        let _ = Box::pin(http2::serve(stream, client, &door)).await;
+        return;
+    }
+    // The request may have come with the end of the handshake.
+    let read = stream.get_mut().1.process_new_packets();
+    let has_begun = read.is_ok_and(|read| read.plaintext_bytes_to_read() > 0);
+    if has_begun || first(stream.get_ref().0.peek(&mut [0]), &door).await.is_some() {
+        Box::pin(speak_http1(stream, client, &door)).await;
     }
 }
 

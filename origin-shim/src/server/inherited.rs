@@ -1,9 +1,11 @@
-//! Sockets that whoever started this process opened for it, as systemd does by a socket unit:
-//! descriptors from number 3 on, as many as `LISTEN_FDS` says (sd_listen_fds(3)).
+//! Sockets that whoever started this process opened for it: systemd, by a socket unit, or the
+//! process that this one takes over from. Both pass descriptors from number 3 on, as many as
+//! `LISTEN_FDS` says (sd_listen_fds(3)).
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
 
 use listenfd::ListenFd;
 use socket2::{SockRef, Socket};
@@ -13,6 +15,7 @@ use tidegate_core::policy::Listen;
 #[derive(Debug, Default)]
 pub struct Inherited {
     sockets: Vec<Socket>,
+    predecessor: Option<UnixDatagram>,
 }
 
 /// A descriptor was passed that nobody can connect to.
@@ -31,19 +34,29 @@ impl Inherited {
         for at in 0..passed.len() {
             if let Ok(Some(socket)) = passed.take_tcp_listener(at) {
                 inherited.sockets.push(socket.into());
+            } else if let Ok(Some(socket)) = passed.take_unix_listener(at) {
+                inherited.sockets.push(socket.into());
             } else {
-                match passed.take_unix_listener(at) {
-                    Ok(socket) => inherited.sockets.extend(socket.map(Socket::from)),
-                    Err(error) => return Err(NoListener { number: at + 3, error }),
-                }
+                let socket = passed.take_unix_datagram(at);
+                let connected = socket.and_then(|socket| {
+                    let socket = socket.ok_or(io::ErrorKind::NotFound)?;
+                    socket.peer_addr().map(|_| socket)
+                });
+                let wrong = |error| NoListener { number: at + 3, error };
+                inherited.predecessor = Some(connected.map_err(wrong)?);
             }
         }
         Ok(inherited)
     }
 
+    /// Where to say that this process serves: to the one that it takes over from.
+    pub(super) fn take_predecessor(&mut self) -> Option<UnixDatagram> {
+        self.predecessor.take()
+    }
+
     /// Takes what accepts at `listen`; where any free port will do, what accepts at one port of
     /// that address.
-    pub(super) fn take(&mut self, listen: &Listen) -> Vec<Socket> {
+    pub(crate) fn take(&mut self, listen: &Listen) -> Vec<Socket> {
         let mut wanted = listen.clone();
         let mut taken = Vec::new();
         let mut at = 0;
@@ -117,7 +130,7 @@ mod tests {
 
     fn passed(sockets: &[&TcpListener]) -> Inherited {
         let sockets = sockets.iter().map(|socket| socket.try_clone().unwrap().into()).collect();
-        Inherited { sockets }
+        Inherited { sockets, predecessor: None }
     }
 
     #[test]

@@ -90,6 +90,11 @@ impl Listener {
         &self.listen
     }
 
+    /// All its sockets.
+    pub(super) fn sockets(&self) -> &[Socket] {
+        &self.sockets
+    }
+
     /// Descriptors of the sockets that thread number `at` of `threads` accepts from: each socket
     /// has a thread, and each thread a socket.
     pub(super) fn of_thread(&self, at: usize, threads: usize) -> io::Result<Vec<Socket>> {

@@ -1,9 +1,13 @@
-//! What signals mean: SIGTERM and SIGINT end the process, SIGHUP makes it read its policy again.
+//! What signals mean: SIGTERM and SIGINT end the process, SIGHUP makes it read its policy again,
+//! SIGUSR2 puts a new process into its place.
 
 use std::io::{self, IsTerminal};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::stop::Stop;
+use super::supervisor;
+use super::takeover::Heritage;
 use crate::audit::Who;
 use crate::control::Control;
 
@@ -12,6 +16,7 @@ pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    user2: Signal,
 }
 
 impl Signals {
@@ -21,16 +26,22 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            user2: signal(SignalKind::user_defined2())?,
         })
     }
 
     /// Heeds the others until one comes that ends the process.
-    pub(super) async fn until_told_to_stop(&mut self, control: &Control) {
-        let Self { interrupt, terminate, hangup } = self;
+    pub(super) async fn until_told_to_stop(
+        &mut self,
+        control: &Control,
+        heritage: &Heritage,
+    ) -> Stop {
+        let Self { interrupt, terminate, hangup, user2 } = self;
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            () = reload_on_hangup(hangup, control) => {}
+            _ = interrupt.recv() => Stop::Closed,
+            _ = terminate.recv() => Stop::Closed,
+            () = reload_on_hangup(hangup, control) => Stop::Closed,
+            () = hand_over(user2, heritage) => Stop::HandedOver,
         }
     }
 
@@ -52,9 +63,26 @@ async fn reload_on_hangup(hangup: &mut Signal, control: &Control) {
         if on_terminal && !io::stdin().is_terminal() {
             return;
         }
+        supervisor::reloading();
         match control.reload(&Who::Hangup).await {
             Ok(reloaded) => eprint!("{reloaded}"),
             Err(error) => eprintln!("{error}\ntidegate: the policy in force stays"),
         }
+        supervisor::ready();
     }
+}
+
+/// Starts a new process at every SIGUSR2, and ends when one serves in place of this one.
+#[allow(clippy::print_stderr, reason = "whoever sent the signal reads the log")]
+async fn hand_over(user2: &mut Signal, heritage: &Heritage) {
+    while user2.recv().await.is_some() {
+        match heritage.start_successor().await {
+            Ok(process) => {
+                eprintln!("tidegate: process {process} takes over");
+                return supervisor::succeeded_by(process);
+            }
+            Err(error) => eprintln!("tidegate: {error}\ntidegate: this process goes on"),
+        }
+    }
+    std::future::pending().await
 }

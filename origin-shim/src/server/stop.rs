@@ -8,6 +8,8 @@ pub(super) enum Stop {
     Not,
     /// No more connections are accepted anywhere.
     Closed,
+    /// Another process accepts from the same sockets.
+    HandedOver,
 }
 
 impl Stop {
