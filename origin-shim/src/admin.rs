@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /status` | what runs, since when, under which policy and overrides |
 //! | `POST /reload` | reads the policy file again |
+//! | `POST /purge` | voids what is stored: `{"tags": ["team:42"]}`, `keys`, `prefixes`, or `everything` |
 //! | `GET /limits`, `GET /limits/NAME` | what limits say, and what the policy file says |
 //! | `PUT /limits/NAME` | overrides a limit: `{"limit": "200 per 60s", "for": "1h"}` |
 //! | `DELETE /limits/NAME` | the policy's word counts again |
@@ -21,6 +22,7 @@ mod body;
 mod guard;
 mod limits;
 mod maintenance;
+mod purge;
 mod reload;
 mod router;
 mod status;

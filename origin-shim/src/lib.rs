@@ -28,6 +28,7 @@ pub mod multipart;
 pub mod operating;
 pub mod policy_diff;
 pub mod policy_file;
+pub mod purging;
 pub mod recording;
 pub mod redis_limiter;
 pub mod redis_link;

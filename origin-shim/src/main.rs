@@ -37,7 +37,7 @@ enum Command {
     Limits(commands::limits::Arguments),
     /// Switch maintenance of a running shim or of the edge on and off
     Maintenance(commands::maintenance::Arguments),
-    /// Void what the edge has stored
+    /// Void what shims and the edge have stored
     Purge(commands::purge::Arguments),
     /// Write what the limits of the policy need into `wrangler.toml`
     Wrangler(commands::wrangler::Arguments),

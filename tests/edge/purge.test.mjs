@@ -131,7 +131,7 @@ test("C4: the command purges at the edge", async (t) => {
   const { edge, relay } = await openPurgedGate(t, CHANGED.folder, TOKEN);
   await untilHit(edge, `http://example.com${KEPT}`);
   const tidegate = (...words) =>
-    promisify(execFile)(program("TIDEGATE_BIN", "tidegate"), ["purge", ...words], {
+    promisify(execFile)(program("TIDEGATE_BIN", "tidegate"), ["purge", "--edge", ...words], {
       env: { ...process.env, EDGE_TOKEN: TOKEN, JWT_SECRET: TOKEN.repeat(2) },
     });
   const policy = ["--policy", path.join(CHANGED.folder, "..", "tidegate.toml"), "--url", relay.url];

@@ -193,6 +193,73 @@ fn c4_where_the_log_is_lost_nothing_is_vouched_for() {
 }
 
 #[test]
+fn c4_a_purge_voids_what_all_shims_have_in_memory_and_what_lies_in_redis() {
+    let shared = Shared::open("");
+    let (mut one, two) = (shared.member(), shared.member());
+    let targets = ["/list", "/list?page=2", "/p/a", "/p/b", "/mine", "/query?x"];
+    let purge = |one: &Member, arguments: &[&str]| {
+        let purged = shim::operate(&shared.policy, one.admin(), &[&["purge"], arguments].concat());
+        let said = "Purged in the shim, and in those that share its Redis within a second.\n";
+        assert_eq!((&*purged.stdout, &*purged.stderr), (said, ""));
+    };
+    for (arguments, voided) in [
+        (&["--key", "/list"][..], &["/list"][..]),
+        (&["--key", "https://www.example.com/p/a", "--key", "http://other/p/b"], &["/p/a"]),
+        (&["--key", "/query?y&z=1"], &["/query?x"]),
+        (&["--prefix", "/p/", "--tag", "of-user"], &["/p/a", "/p/b", "/mine"]),
+        (&["--everything"], &targets),
+    ] {
+        for target in targets {
+            drop((one.get(target), two.get(target)));
+        }
+        let before = targets.map(|target| one.number(target));
+        assert!(before.iter().all(|(_, is_hit)| *is_hit), "{before:?}");
+        purge(&one, arguments);
+        for (target, (number, _)) in targets.into_iter().zip(before) {
+            let is_void = voided.contains(&target);
+            assert_eq!(one.number(target).0 > number, is_void, "{arguments:?} {target}");
+        }
+        eventually("the same at the other shim", || {
+            let numbers = voided.iter().map(|target| (one.number(target), two.number(target)));
+            numbers.into_iter().all(|((one, _), (two, _))| one <= two).then_some(())
+        });
+        let audited = one.shim().audited();
+        assert_eq!(audited["action"], "purge");
+        assert!(
+            audited["after"].to_string().contains(arguments[arguments.len() - 1].trim_matches('-'))
+        );
+    }
+    one.until_heard();
+    purge(&one, &["--everything"]);
+    let late = shared.member();
+    assert!(!late.number("/list").1, "what lies in Redis is void, too");
+
+    let refused = one.admin().send(&Request::new("POST", "/purge").body(r#"{"keys":["x"]}"#));
+    assert_eq!(refused.status, 415);
+    let post = Request::new("POST", "/purge").header("Content-Type", "application/json");
+    let refused = one.admin().send(&post.clone().body(r#"{"keys":["x"]}"#));
+    assert_eq!(refused.status, 422);
+    assert_eq!(refused.json()["errors"][0]["place"], "keys.0");
+    assert_eq!(one.admin().send(&Request::get("/purge")).status, 405);
+}
+
+#[test]
+fn c4_a_purge_while_redis_is_gone_counts_here_at_once_and_elsewhere_later() {
+    let mut shared = Shared::open("");
+    let (one, two) = (shared.member(), shared.member());
+    assert_eq!(one.number("/list"), (1, false));
+    one.until_stored(1);
+    assert_eq!(two.number("/list"), (1, true));
+    shared.redis.kill();
+    let post = Request::new("POST", "/purge").header("Content-Type", "application/json");
+    let purged = one.admin().send(&post.body(r#"{"keys":["/list"]}"#)).json();
+    assert_eq!(purged["elsewhere"], "as soon as Redis answers again");
+    assert_eq!(one.number("/list"), (2, false));
+    shared.redis.restart();
+    eventually("word of the purge", || (two.number("/list").0 == 3).then_some(()));
+}
+
+#[test]
 fn c9_what_lies_in_redis_and_is_no_answer_is_a_miss() {
     let shared = Shared::open("");
     let one = shared.member();
@@ -358,6 +425,13 @@ name = "mine"
 match = "/mine"
 upstream = "app"
 key = {{ identity = true }}
+tags = ["of-user"]
+origin = {{ mode = "default", ttl = "60s" }}
+[[routes]]
+name = "query"
+match = "/query"
+upstream = "app"
+key = {{ query = {{ except = ["x", "y", "z"] }} }}
 origin = {{ mode = "default", ttl = "60s" }}
 [[routes]]
 name = "writes"

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use super::answer::{Answer, Problem, respond};
 use super::guard::Guard;
-use super::{body, limits, maintenance, reload, status};
+use super::{body, limits, maintenance, purge, reload, status};
 use crate::audit::Who;
 use crate::control::Control;
 
@@ -44,6 +44,7 @@ async fn route(control: &Control, who: &Who, method: &str, path: &str, body: Str
     match (method, &*segments) {
         ("GET", ["status"]) => Ok(status::show(control)),
         ("POST", ["reload"]) => reload::reload(control, who).await,
+        ("POST", ["purge"]) => purge::purge(control, who, body).await,
         ("GET", ["limits"]) => Ok(limits::list(control)),
         ("GET", ["limits", name]) => limits::show(control, name),
         ("PUT", ["limits", name]) => limits::set(control, who, name, body).await,
@@ -57,11 +58,11 @@ async fn route(control: &Control, who: &Who, method: &str, path: &str, body: Str
         ("DELETE", ["maintenance"]) => maintenance::end(control, who).await,
         (_, ["status" | "limits"] | ["limits", _, "blocked"]) => Err(Problem::method("GET, HEAD")),
         (_, ["limits", _, "blocked", _]) => Err(Problem::method("DELETE")),
-        (_, ["reload"]) => Err(Problem::method("POST")),
+        (_, ["reload" | "purge"]) => Err(Problem::method("POST")),
         (_, ["limits", _] | ["maintenance"]) => Err(Problem::method("GET, HEAD, PUT, DELETE")),
         _ => Err(Problem::unknown(
             "There is no such page of the admin listener.",
-            "known are /status, /reload, /limits, /limits/NAME, /limits/NAME/blocked and /maintenance",
+            "known are /status, /reload, /purge, /limits, /limits/NAME, /limits/NAME/blocked and /maintenance",
         )),
     }
 }

@@ -17,6 +17,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use tidegate_core::Policy;
 use tidegate_origin::admin::VERSION;
 
 use super::PolicyArgument;
@@ -36,15 +37,22 @@ const SEGMENT: &AsciiSet =
 #[derive(Args)]
 pub(crate) struct ShimArgument {
     #[command(flatten)]
-    policy: PolicyArgument,
-    /// The URL of the admin listener, in place of the one in the policy
-    #[arg(long, value_name = "URL", env = "TIDEGATE_ADMIN")]
-    admin: Option<Uri>,
+    shim: AdminArgument,
     #[command(flatten)]
     edge: EdgeArgument,
     /// As JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Where a shim is operated.
+#[derive(Args)]
+pub(crate) struct AdminArgument {
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgument,
+    /// The URL of the admin listener, in place of the one in the policy
+    #[arg(long, value_name = "URL", env = "TIDEGATE_ADMIN")]
+    admin: Option<Uri>,
 }
 
 /// What is operated.
@@ -80,12 +88,24 @@ impl ShimArgument {
     /// What is meant; a shim may not run.
     pub(crate) fn find(&self) -> Result<Operated, Box<dyn Error>> {
         if self.edge.is_meant() {
-            return Ok(Operated::Edge(Box::new(self.edge.open(&self.policy)?)));
+            return Ok(Operated::Edge(Box::new(self.edge.open(&self.shim.policy)?)));
         }
-        Ok(Operated::Shim(match &self.admin {
-            Some(url) => self.at(url)?,
-            None => self.of_the_policy()?,
-        }))
+        self.shim.find().map(Operated::Shim)
+    }
+}
+
+impl AdminArgument {
+    /// The shim that is meant; it may not run.
+    pub(crate) fn find(&self) -> Result<Shim, Box<dyn Error>> {
+        match &self.admin {
+            Some(url) => self.at(url),
+            None => self.of_the_policy(),
+        }
+    }
+
+    /// Whether something says where a shim is operated.
+    pub(crate) fn is_there(&self, policy: &Policy) -> bool {
+        self.admin.is_some() || policy.model().admin.is_some()
     }
 
     fn at(&self, url: &Uri) -> Result<Shim, Box<dyn Error>> {
@@ -142,7 +162,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 impl Shim {
     /// What it answers; an error is a text for people.
-    fn ask(
+    pub(crate) fn ask(
         &self,
         method: Method,
         path: &[&str],

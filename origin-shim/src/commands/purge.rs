@@ -1,16 +1,20 @@
 //! `tidegate purge`
 
 use clap::Args;
+use http::Method;
+use serde_json::Value;
 use tidegate_core::invalidate::Tag;
+use tidegate_core::policy::Edge;
 use tidegate_core::purge::order::Order;
 use tidegate_origin::edge_outbox;
 
-use super::{Outcome, PolicyArgument};
+use super::Outcome;
+use super::operate::AdminArgument;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    policy: PolicyArgument,
+    shim: AdminArgument,
     /// A URL whose answers are void, or a path on all hosts; may be repeated
     #[arg(long = "key", value_name = "URL", required_unless_present_any = ["tags", "prefixes", "everything"])]
     keys: Vec<String>,
@@ -23,9 +27,13 @@ pub(crate) struct Arguments {
     /// All answers are void
     #[arg(long)]
     everything: bool,
-    /// As other commands are told; nothing else is purged by it
-    #[arg(long)]
+    /// At the edge alone; by default in the shim and at the edge, as far as the policy says where
+    /// they are
+    #[arg(long, conflicts_with_all = ["origin", "admin"])]
     edge: bool,
+    /// In the shim alone, and in those that share a Redis with it
+    #[arg(long, conflicts_with = "url")]
+    origin: bool,
     /// Where the worker is reached, in place of the policy's `[edge] url`
     #[arg(long, value_name = "URL", env = "TIDEGATE_EDGE")]
     url: Option<String>,
@@ -38,13 +46,39 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         prefixes: arguments.prefixes.clone(),
         everything: arguments.everything,
     };
-    // What the worker would refuse is said here, with the same words.
+    // What would be refused is said here, with the same words.
     let order = Order::from_json(order.to_value().to_string().as_bytes())?;
-    let file = arguments.policy.file();
-    let edge = arguments.policy.read()?.policy.model().edge.clone();
+    let policy = arguments.shim.policy.read()?.policy;
+    let edge = &policy.model().edge;
+    let has_shim = arguments.shim.is_there(&policy);
+    let has_edge = arguments.url.is_some() || (edge.url.is_some() && edge.token.is_some());
+    // The shim first, or the edge fetches from it what was to be purged.
+    if !arguments.edge && (has_shim || arguments.origin) {
+        purge_shims(arguments, &order)?;
+    }
+    if arguments.edge || (!arguments.origin && (has_edge || !has_shim)) {
+        purge_edge(arguments, edge, &order)?;
+    }
+    Ok(())
+}
+
+fn purge_shims(arguments: &Arguments, order: &Order) -> Outcome {
+    let purged = arguments.shim.find()?.ask(Method::POST, &["purge"], Some(order.to_value()))?;
+    match &purged["elsewhere"] {
+        Value::String(when) => {
+            println!("Purged in the shim, and in those that share its Redis {when}.")
+        }
+        _ => println!("Purged in the shim."),
+    }
+    Ok(())
+}
+
+fn purge_edge(arguments: &Arguments, edge: &Edge, order: &Order) -> Outcome {
+    let file = arguments.shim.policy.file();
     let url = arguments.url.as_deref().or(edge.url.as_deref()).ok_or_else(|| {
         format!(
-            "{file} does not say where the edge is\n= hint: add `url` to `[edge]`, or --url URL"
+            "{file} does not say where the edge is\n= hint: add `url` to `[edge]`, or --url URL; for \
+             the shim, add `[admin]`, or --admin URL"
         )
     })?;
     let token = edge.token.as_deref().ok_or_else(|| {
@@ -56,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let url = url.trim_end_matches('/');
-    runtime.block_on(edge_outbox::send(url, token, &order)).map_err(|why| {
+    runtime.block_on(edge_outbox::send(url, token, order)).map_err(|why| {
         format!("the edge at {url} does not purge: {why}\n= hint: docs/guides/operating.md")
     })?;
     println!(
