@@ -9,6 +9,7 @@ pub mod cache;
 pub mod edge;
 mod edge_cache;
 mod fail_open;
+pub mod health;
 pub mod identify;
 mod isolate_memory;
 pub mod listen;

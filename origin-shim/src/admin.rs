@@ -3,6 +3,7 @@
 //! | request | what it does |
 //! |---|---|
 //! | `GET /status` | what runs, since when, under which policy and overrides |
+//! | `GET /metrics` | what is counted, in the text format of Prometheus |
 //! | `POST /reload` | reads the policy file again |
 //! | `POST /purge` | voids what is stored: `{"tags": ["team:42"]}`, `keys`, `prefixes`, or `everything` |
 //! | `GET /limits`, `GET /limits/NAME` | what limits say, and what the policy file says |

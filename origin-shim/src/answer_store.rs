@@ -105,6 +105,16 @@ impl AnswerStore {
         self.bounds
     }
 
+    /// How many URLs have answers here.
+    pub fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// What they take, heads and bookkeeping included.
+    pub fn bytes(&self) -> u64 {
+        self.entries.weight()
+    }
+
     /// The largest body that is stored, in bytes.
     pub fn object_max(&self) -> usize {
         self.bounds.object

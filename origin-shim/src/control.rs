@@ -5,6 +5,7 @@ mod state_file;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Control {
     /// Held by who makes a change.
     turn: Mutex<()>,
     said: RwLock<Said>,
+    good: AtomicU64,
+    refused: AtomicU64,
     changed: watch::Sender<()>,
 }
 
@@ -62,6 +65,15 @@ pub struct Said {
     pub overrides: Overrides,
     /// When the policy file was read.
     pub read_at: Timestamp,
+}
+
+/// How often the policy file was read again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reloads {
+    /// And came into force.
+    pub good: u64,
+    /// And was wrong, so that the policy stayed.
+    pub refused: u64,
 }
 
 /// What a reload has changed.
@@ -121,7 +133,8 @@ impl Control {
         shared.put_in_force(in_force.with_overrides(&overrides, start.at));
         let said = RwLock::new(Said { overrides, read_at: start.at });
         let changed = watch::Sender::default();
-        Ok(Self { shared, tls, start, turn: Mutex::default(), said, changed })
+        let (turn, good, refused) = Default::default();
+        Ok(Self { shared, tls, start, turn, said, good, refused, changed })
     }
 
     /// What all threads share.
@@ -149,6 +162,12 @@ impl Control {
         self.said.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How often the policy file was read again so far.
+    pub fn reloads(&self) -> Reloads {
+        let [good, refused] = [&self.good, &self.refused].map(|n| n.load(Ordering::Relaxed));
+        Reloads { good, refused }
+    }
+
     /// Reads the policy file again and puts it in force, unless something is wrong with it.
     /// Requests that have begun keep the policy that they began with; what is stored and
     /// counted stays, and so do connections, the keys of tokens and overrides.
@@ -167,10 +186,12 @@ impl Control {
                 let misfits = overrides.drop_misfits(&next.file);
                 notes.extend(misfits.iter().map(|misfit| format!("dropped an override: {misfit}")));
                 self.put_in_force(&next, overrides, Some(clock::now()));
+                self.good.fetch_add(1, Ordering::Relaxed);
                 audit::record(who, "reload", "", &json!(old), &json!(after));
                 Ok(Reloaded { before: old, after, warnings, notes })
             }
             Err(error) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
                 audit::refused(who, "reload", "", &json!(old), &error.to_string());
                 Err(error)
             }

@@ -10,7 +10,8 @@ mod find;
 mod heads;
 mod known;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use admission::Waiting;
 pub(crate) use answer::problem;
@@ -23,27 +24,27 @@ use known::Known;
 use tidegate_core::compress::Offer;
 use tidegate_core::headers::cache_status::{Fwd, Ttl};
 use tidegate_core::partial::Selection;
+use tidegate_core::policy::health::{self, Check, Probe};
 use tidegate_core::policy::{Bypass, Closed};
 use tidegate_core::rate::Counted;
 use tidegate_core::respond::Problem;
 use tidegate_core::reuse::ForwardReason;
 use tidegate_core::signature::Verified;
 use tidegate_core::{
-    CacheKey, CacheRule, Host, Method, Plan, Policy, Request, Reuse, Scheme, Target, Tier,
-    Timestamp, respond,
+    CacheKey, CacheRule, Host, Method, Plan, Request, Reuse, Scheme, Target, Tier, Timestamp,
+    respond,
 };
 
+use crate::account::Account;
 use crate::answer_store::Answer;
 use crate::asking::{Turn, Turns};
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock;
 use crate::in_force::InForce;
+use crate::server::Capacity;
 use crate::upstream::UpstreamClient;
 use crate::visitor::Visitor;
-
-/// Answered by the shim itself: it is alive (P9).
-const HEALTH: &str = "/healthz";
 
 /// What all threads share: what is in force, and what is remembered between requests.
 #[derive(Debug)]
@@ -52,6 +53,9 @@ pub struct Shared {
     waiting: Waiting,
     /// Who asks upstream on behalf of all.
     turns: Arc<Turns>,
+    capacity: OnceLock<Arc<Capacity>>,
+    /// The process ends when those are done who are served.
+    drains: AtomicBool,
 }
 
 /// Applies the policy to requests; one for each thread.
@@ -87,6 +91,8 @@ impl Shared {
             in_force: ArcSwap::from_pointee(in_force),
             waiting: Waiting::default(),
             turns: Arc::default(),
+            capacity: OnceLock::new(),
+            drains: AtomicBool::new(false),
         }
     }
 
@@ -99,6 +105,30 @@ impl Shared {
     /// How many requests wait for the answer to another one like them (C11).
     pub fn waiting_for_others(&self) -> usize {
         self.turns.waiting()
+    }
+
+    /// How many connections of clients there are; nobody knows before a server runs.
+    pub fn capacity(&self) -> Option<&Capacity> {
+        self.capacity.get().map(|capacity| &**capacity)
+    }
+
+    /// Counts the connections of a server that begins to run.
+    pub fn watch(&self, capacity: Arc<Capacity>) {
+        // A second server in this process is one that nobody asks about.
+        let _ = self.capacity.set(capacity);
+    }
+
+    /// From now on this process is not ready for more: it ends.
+    pub fn drain(&self) {
+        self.drains.store(true, Ordering::Relaxed);
+    }
+
+    /// What requests need, and how it is at `now` (P9).
+    pub fn checks(&self, now: Timestamp) -> Vec<Check> {
+        let in_force = self.in_force();
+        let redis = in_force.redis.as_ref().map(|redis| !redis.counted().is_open);
+        let in_maintenance = in_force.policy.is_in_maintenance(now);
+        health::checks([], redis, in_maintenance, self.drains.load(Ordering::Relaxed))
     }
 
     /// Puts something else in force, for requests that begin from now on.
@@ -119,13 +149,16 @@ impl Gate {
         request: http::Request<Body>,
         client: Client,
     ) -> Response<Body> {
+        let account = Account::open();
         let (parts, body) = request.into_parts();
-        if parts.uri.path() == HEALTH {
-            return answer::alive();
-        }
         let in_force = &self.shared.in_force();
         let InForce { policy, edge, tokens, .. } = &**in_force;
-        let refuse = |problem: &Problem| refuse(policy, problem);
+        match policy.probe(parts.method.as_str(), parts.uri.path()) {
+            Some(Probe::Alive) => return answer::alive(),
+            Some(Probe::Ready) => return answer::ready(&self.shared.checks(clock::now())),
+            None => {}
+        }
+        let refuse = |problem: &Problem| refuse(in_force, &account, parts.method.as_str(), problem);
         let now = clock::now();
         let signed = edge.verify(&parts, now);
         let (scheme, host, target) = match read_target(&parts, client.scheme, signed.as_ref().ok())
@@ -165,6 +198,7 @@ impl Gate {
         };
         if let Some(closed) = closed.filter(|closed| !closed.serves_cached()) {
             let mut response = answer::closed(&passage, closed, now);
+            passage.close(&account, &response);
             respond::headers(response.headers_mut(), passage.plan.headers());
             return response;
         }
@@ -182,6 +216,7 @@ impl Gate {
             (_, Err(_)) => self.pass(&passage, body).await,
             (_, Ok(rule)) => self.answer(&mut passage, rule).await,
         };
+        passage.close(&account, &response);
         respond::headers(response.headers_mut(), passage.plan.headers());
         admission::tell(&verdict, &mut response);
         response
@@ -189,7 +224,7 @@ impl Gate {
 
     /// The answer to what is no request that could be decided on.
     pub fn refuse(&self, problem: &Problem) -> Response<Body> {
-        refuse(&self.shared.in_force().policy, problem)
+        refuse(&self.shared.in_force(), &Account::open(), "", problem)
     }
 
     /// Answers from the store where that is allowed, else from upstream.
@@ -269,9 +304,23 @@ impl Gate {
     }
 }
 
-fn refuse(policy: &Policy, problem: &Problem) -> Response<Body> {
+impl Passage<'_> {
+    /// Counts the request with its answer.
+    fn close(&self, account: &Account, response: &Response<Body>) {
+        let (method, collapsed) = (self.parts.method.as_str(), self.collapsed.is_some());
+        account.close(self.in_force, method, Some(&self.plan), collapsed, response);
+    }
+}
+
+fn refuse(
+    in_force: &InForce,
+    account: &Account,
+    method: &str,
+    problem: &Problem,
+) -> Response<Body> {
     let mut response = answer::problem(problem);
-    respond::headers(response.headers_mut(), policy.headers(None));
+    account.close(in_force, method, None, false, &response);
+    respond::headers(response.headers_mut(), in_force.policy.headers(None));
     response
 }
 

@@ -11,6 +11,7 @@ use crate::edge_outbox::Outbox;
 use crate::edge_signature::EdgeSignature;
 use crate::invalidations::Void;
 use crate::limiter::Limiter;
+use crate::metrics::Metrics;
 use crate::redis_limiter::RedisLimiter;
 use crate::second_tier::SecondTier;
 use crate::tallies::Tallies;
@@ -39,6 +40,8 @@ pub struct InForce {
     pub redis: Option<Arc<RedisLimiter>>,
     /// How often each limit has said what.
     pub tallies: Tallies,
+    /// What became of requests.
+    pub metrics: Metrics,
     /// What is invalidated here and has to be told to the edge.
     pub outbox: Arc<Outbox>,
 }
@@ -54,10 +57,23 @@ impl InForce {
     ) -> Self {
         let limiter = Limiter::new(&file.model().limits);
         let tallies = Tallies::new(&file.model().limits);
+        let metrics = Metrics::new(&file);
         let (policy, edge, tokens) = (file.clone(), Arc::new(edge), Arc::new(tokens));
         let outbox = Arc::default();
         let file = Arc::new(file);
-        Self { file, policy, edge, tokens, answers, second_tier, limiter, redis, tallies, outbox }
+        Self {
+            file,
+            policy,
+            edge,
+            tokens,
+            answers,
+            second_tier,
+            limiter,
+            redis,
+            tallies,
+            metrics,
+            outbox,
+        }
     }
 
     /// What follows when the file is another: what is stored stays where its zone does, what
@@ -75,9 +91,22 @@ impl InForce {
         let (answers, policy) = (self.answers.succeed(&file), file.clone());
         let limiter = self.limiter.succeed(&policy.model().limits, clock::now());
         let tallies = self.tallies.succeed(&policy.model().limits);
+        let metrics = self.metrics.succeed(&policy);
         let (file, edge) = (Arc::new(file), Arc::new(edge));
         let outbox = Arc::clone(&self.outbox);
-        Self { file, policy, edge, tokens, answers, second_tier, limiter, redis, tallies, outbox }
+        Self {
+            file,
+            policy,
+            edge,
+            tokens,
+            answers,
+            second_tier,
+            limiter,
+            redis,
+            tallies,
+            metrics,
+            outbox,
+        }
     }
 
     /// What follows when overrides are others.
@@ -88,6 +117,7 @@ impl InForce {
             limiter: self.limiter.succeed(&policy.model().limits, now),
             redis: self.redis.clone(),
             tallies: self.tallies.succeed(&policy.model().limits),
+            metrics: self.metrics.succeed(&self.file),
             policy,
             edge: Arc::clone(&self.edge),
             tokens: Arc::clone(&self.tokens),

@@ -4,6 +4,7 @@
 //! clock, and the places where answers and limiter states live. [`gate`] is the loop of one
 //! request, in the same order as the worker's at the edge.
 
+mod account;
 pub mod admin;
 pub mod alike;
 pub mod answer_store;
@@ -23,7 +24,9 @@ pub mod gate;
 pub mod http1;
 pub mod in_force;
 pub mod invalidations;
+mod lanes;
 pub mod limiter;
+pub mod metrics;
 pub mod multipart;
 pub mod operating;
 pub mod policy_diff;

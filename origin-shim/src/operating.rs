@@ -1,6 +1,7 @@
 //! What an operator says and is told, the same over the admin listener and of the edge.
 
 use serde_json::{Map, Value, json};
+use tidegate_core::policy::health::{Check, CheckState};
 use tidegate_core::policy::overrides::{LimitOverride, Objection, rate_text};
 use tidegate_core::policy::units::{self, DurationText};
 use tidegate_core::rate::{Algorithm, Limit};
@@ -51,6 +52,24 @@ pub fn maintenance(policy: &Policy, by_override: bool, now: Timestamp) -> Value 
         "retry_after": DurationText(rule.retry_after).to_string(),
         "until": rule.until.map(|until| Rfc3339(until).to_string()),
         "serve_cached": rule.serve_cached,
+    })
+}
+
+/// What requests need, and how it is.
+pub fn checks(checks: &[Check]) -> Value {
+    let each = |check: &Check| {
+        let mut told = json!({ "check": check.kind, "status": check.state.as_str() });
+        if let Some(name) = &check.name {
+            told["name"] = json!(name);
+        }
+        if !check.detail.is_empty() {
+            told["detail"] = json!(check.detail);
+        }
+        told
+    };
+    json!({
+        "status": CheckState::of_all(checks).as_str(),
+        "checks": checks.iter().map(each).collect::<Vec<_>>(),
     })
 }
 

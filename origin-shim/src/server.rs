@@ -100,6 +100,7 @@ impl Server {
         admin: Option<AdminListener>,
         ready: impl FnOnce(),
     ) -> io::Result<()> {
+        control.shared().watch(Arc::clone(&self.capacity));
         let heritage = self.heritage(admin.as_ref())?;
         let main = runtime()?;
         // tokio takes signals within a runtime alone.
@@ -128,6 +129,7 @@ impl Server {
                 _ = duties => Stop::Closed,
             }
         });
+        control.shared().drain();
         if told == Stop::Closed {
             supervisor::stopping();
             self.listeners.iter().for_each(Listener::remove_file);

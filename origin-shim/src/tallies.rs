@@ -6,13 +6,14 @@
 mod rehearsals;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use rehearsals::Rehearsals;
 use tidegate_core::Admission;
 use tidegate_core::rate::{Limit, StoreFailed};
 
 use crate::by_limit::ByLimit;
+use crate::lanes::{self, LANES};
 
 /// The tallies of all limits of a policy: 1 KiB for each limit.
 #[derive(Debug)]
@@ -53,15 +54,6 @@ pub struct Told {
 struct Lane {
     said: [AtomicU64; 4],
     store_failed: AtomicU64,
-}
-
-const LANES: usize = 16;
-
-/// The lane of the next thread.
-static NEXT: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    static LANE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % LANES;
 }
 
 impl Tallies {
@@ -125,7 +117,7 @@ impl Tally {
     }
 
     fn lane(&self) -> &Lane {
-        &self.0[LANE.with(|lane| *lane)]
+        &self.0[lanes::mine()]
     }
 }
 

@@ -56,6 +56,14 @@ impl Zones {
         zone.and_then(|at| self.named.get(at)).map_or(&self.rest, |(_, store)| store)
     }
 
+    /// All stores by the names of their zones; that of routes without one comes last, as `default`.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &AnswerStore)> {
+        let named = self.named.iter().map(|(name, store)| (&**name, &**store));
+        let is_named = self.named.iter().any(|(name, _)| name == "default");
+        let rest = (!is_named).then_some(("default", &*self.rest));
+        named.chain(rest)
+    }
+
     /// When an answer begins: take it before asking upstream.
     pub fn begin(&self) -> Moment {
         self.invalidations.begin()

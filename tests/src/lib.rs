@@ -12,6 +12,7 @@ pub mod edge_worker;
 pub mod held_origin;
 pub mod http2;
 pub mod limit_traces;
+pub mod metrics;
 pub mod parity;
 pub mod policy_file;
 pub mod process;

@@ -72,7 +72,7 @@ pub(crate) const BUILDAH: Component = Component {
 
 /// What judges alert rules.
 pub(crate) const PROMTOOL: Component = Component {
-    what: "promtool, which reads and tries the rules of deploy/prometheus",
+    what: "promtool, which reads and tries the rules of deploy/prometheus, and the shim's metrics",
     present: || run::answer("promtool", &["--version"]).is_some(),
     packages: &["prometheus"],
 };

@@ -72,6 +72,7 @@ fn native(workspace: &Workspace, session: &mut Session, fast: bool) -> bool {
     }
     // Where it may not be installed, the tests that need it say so.
     session.check("Redis, for the tests", || system::require(&system::REDIS));
+    session.check("promtool, for the tests", || system::require(&system::PROMTOOL));
     session.check_tests("tests, native", || rust::tests(workspace));
     if !fast {
         session.check("tests in the documentation", || rust::documentation_tests(workspace));

@@ -84,13 +84,19 @@ impl Policy {
         client: Option<IpAddr>,
         now: Timestamp,
     ) -> Option<Closed<'_>> {
-        let rule = &self.model.maintenance;
-        if !rule.enabled || rule.until.is_some_and(|until| now >= until) {
+        if !self.is_in_maintenance(now) {
             return None;
         }
+        let rule = &self.model.maintenance;
         let is_allowed = |client: IpAddr| rule.allow.iter().any(|block| block.contains(client));
         let passes = client.is_some_and(is_allowed) || self.is_health_check(request);
         (!passes).then_some(Closed(rule))
+    }
+
+    /// Whether maintenance is on at `now`.
+    pub fn is_in_maintenance(&self, now: Timestamp) -> bool {
+        let rule = &self.model.maintenance;
+        rule.enabled && rule.until.is_none_or(|until| now < until)
     }
 
     /// Whether `request` asks whether the service is alive, which passes in maintenance and

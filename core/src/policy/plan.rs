@@ -138,6 +138,11 @@ fn suits_cache<F: Fields + ?Sized>(request: &Request<'_, F>) -> Result<(), Bypas
 }
 
 impl<'p> Plan<'p> {
+    /// Where the route stands in the policy.
+    pub const fn position(&self) -> Option<usize> {
+        self.position
+    }
+
     /// The limits that the request must pass, in their order.
     pub fn limits(&self) -> impl Iterator<Item = &'p Limit> + use<'p> {
         let limits = &self.policy.model.limits;

@@ -80,19 +80,26 @@ impl Problem {
     }
 }
 
+/// A response with a text of this type.
+pub(super) fn text(content_type: &'static str, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(text));
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    fields.insert(VERSION, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
+    response
+}
+
 /// The response for an answer.
 pub(super) fn respond(answer: Answer) -> Response<Full<Bytes>> {
     let (status, content_type, body, allow) = match answer {
         Ok(value) => (StatusCode::OK, "application/json", value, None),
         Err(Problem { status, body, allow }) => (status, "application/problem+json", body, allow),
     };
-    let mut response = Response::new(Full::from(format!("{body:#}\n")));
+    let mut response = text(content_type, format!("{body:#}\n"));
     *response.status_mut() = status;
     let fields = response.headers_mut();
-    fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    fields.insert(VERSION, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
     if let Some(methods) = allow {
         fields.insert(ALLOW, HeaderValue::from_static(methods));
     }

@@ -3,16 +3,18 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
-use super::answer::{Answer, Problem, respond};
+use super::answer::{Answer, Problem, respond, text};
 use super::guard::Guard;
 use super::{body, limits, maintenance, purge, reload, status};
 use crate::audit::Who;
 use crate::control::Control;
+use crate::metrics::{self, Snapshot};
 
 /// Answers one request that came from `peer`.
 pub(super) async fn answer(
@@ -24,6 +26,9 @@ pub(super) async fn answer(
     let (parts, body) = request.into_parts();
     let answer = match guard.check(&parts) {
         Err(problem) => Err(problem),
+        Ok(()) if is_look(&parts) && parts.uri.path() == "/metrics" => {
+            return text(metrics::CONTENT_TYPE, metrics::expose(&Snapshot::take(control)));
+        }
         Ok(()) => match body::read(body).await {
             Err(problem) => Err(problem),
             Ok(body) => {
@@ -56,15 +61,21 @@ async fn route(control: &Control, who: &Who, method: &str, path: &str, body: Str
         ("GET", ["maintenance"]) => Ok(maintenance::show(control)),
         ("PUT", ["maintenance"]) => maintenance::set(control, who, body).await,
         ("DELETE", ["maintenance"]) => maintenance::end(control, who).await,
-        (_, ["status" | "limits"] | ["limits", _, "blocked"]) => Err(Problem::method("GET, HEAD")),
+        (_, ["status" | "metrics" | "limits"] | ["limits", _, "blocked"]) => {
+            Err(Problem::method("GET, HEAD"))
+        }
         (_, ["limits", _, "blocked", _]) => Err(Problem::method("DELETE")),
         (_, ["reload" | "purge"]) => Err(Problem::method("POST")),
         (_, ["limits", _] | ["maintenance"]) => Err(Problem::method("GET, HEAD, PUT, DELETE")),
         _ => Err(Problem::unknown(
             "There is no such page of the admin listener.",
-            "known are /status, /reload, /purge, /limits, /limits/NAME, /limits/NAME/blocked and /maintenance",
+            "known are /status, /metrics, /reload, /purge, /limits, /limits/NAME, /limits/NAME/blocked and /maintenance",
         )),
     }
+}
+
+fn is_look(parts: &Parts) -> bool {
+    matches!(parts.method, Method::GET | Method::HEAD)
 }
 
 /// The segments of a path, decoded; `None` if that is no text.

@@ -13,6 +13,7 @@ use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
 use tidegate_core::http_types::Edits;
 use tidegate_core::partial::{self, Selection};
 use tidegate_core::policy::Closed;
+use tidegate_core::policy::health::{Check, CheckState};
 use tidegate_core::respond::Problem;
 use tidegate_core::{Method, Stored, Tier, Timestamp, respond};
 
@@ -20,6 +21,7 @@ use super::Passage;
 use crate::answer_store::Answer;
 use crate::body::Body;
 use crate::multipart;
+use crate::operating;
 
 /// How `Cache-Status` calls the store behind the memory.
 const FROM_REDIS: &str = "redis";
@@ -242,6 +244,17 @@ pub(crate) fn problem(problem: &Problem) -> Response<Body> {
 /// The answer to who is kept out by maintenance.
 pub(super) fn closed(passage: &Passage<'_>, closed: Closed<'_>, now: Timestamp) -> Response<Body> {
     problem(&closed.problem(passage.asked, now))
+}
+
+/// The answer to who asks whether requests should come here: what they need, and how it is.
+pub(super) fn ready(checks: &[Check]) -> Response<Body> {
+    let all = CheckState::of_all(checks);
+    let mut response = Response::new(Body::whole(operating::checks(checks).to_string() + "\n"));
+    *response.status_mut() = StatusCode::from_u16(all.status()).unwrap_or_default();
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    fields.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// The answer to a health check: this process is alive.

@@ -33,6 +33,7 @@ use crate::coder::{CodedBodies, Coder};
 use crate::compressing::Record;
 use crate::in_force::InForce;
 use crate::invalidations::{Moment, Void};
+use crate::metrics::{Call, CallMetrics};
 use crate::recording::{NotWhole, Recorder};
 use crate::stores::Stores;
 use crate::upstream::{self, Question, UpstreamClient, UpstreamError};
@@ -59,7 +60,10 @@ impl Gate {
         };
         let mut question = question(passage);
         question.body = body;
-        match self.upstream.ask(upstream, question).await {
+        let call = passage.begin_call();
+        let answered = self.upstream.ask(upstream, question).await;
+        end_call(call, &answered);
+        match answered {
             Err(error) => unanswered(error),
             Ok(response) => {
                 let (parts, incoming) = response.into_parts();
@@ -179,7 +183,9 @@ impl Fetch<'_> {
         }
         let began = self.passage.in_force.answers.begin();
         let requested_at = clock::now();
+        let call = self.passage.begin_call();
         let mut answered = upstream.ask(servers, question).await;
+        end_call(call, &answered);
         let exchange = Exchange { requested_at, received_at: clock::now() };
         if let Ok(response) = &mut answered {
             upstream::date(response.headers_mut(), exchange.received_at);
@@ -440,6 +446,12 @@ impl Fetch<'_> {
     }
 }
 
+fn end_call<B>(call: Option<Call<'_>>, answered: &Result<Response<B>, UpstreamError>) {
+    if let Some(call) = call {
+        call.end(answered.as_ref().map(|response| response.status().as_u16()));
+    }
+}
+
 /// When upstream was asked.
 struct Asked {
     exchange: Exchange,
@@ -447,6 +459,11 @@ struct Asked {
 }
 
 impl Passage<'_> {
+    /// Counts a question to the upstream of the route.
+    fn begin_call(&self) -> Option<Call<'_>> {
+        self.in_force.metrics.upstream_of(&self.plan).map(CallMetrics::begin)
+    }
+
     /// Drops what an unsafe request has made void (RFC 9111 §4.4).
     fn invalidate(&self, status: StatusCode, head: &HeaderMap) {
         let Passage { in_force, plan, asked, visitor, .. } = self;
