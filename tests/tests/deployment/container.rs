@@ -2,7 +2,7 @@
 //! script gathers that the first stage runs, and then it serves. The first stage wants an image of
 //! Rust from a registry, which tests do without.
 
-use std::{fs, net::TcpListener, os::unix::fs::MetadataExt as _, path::PathBuf, process::Command};
+use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use tidegate_tests::{
     wire::Client,
 };
 
-use crate::validators::{in_the_repository, judged, passes, validator};
+use crate::validators::{free_port, in_the_repository, judged, passes, validator};
 
 const DOCKERFILE: &str = "deploy/container/Dockerfile";
 /// Nobody, by the name of it everywhere.
@@ -163,9 +163,4 @@ fn policy(admin: u16, origin: u16) -> String {
     let (before, rest) = text.split_once("[redis]").expect("a Redis");
     let (_, after) = rest.split_once("\n\n").expect("an end of the section");
     format!("{before}{after}").replace("store = { origin = \"redis\" }\n", "")
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }

@@ -41,6 +41,10 @@ fn d2_probes_and_scaling_are_as_required() {
     };
     assert_eq!(times("livenessProbe"), (json!(30), json!(10)));
     assert_eq!(times("readinessProbe"), (json!(5), json!(5)));
+    // /ready is 503 when an upstream is gone: then no pod at all would get a request.
+    for probe in ["livenessProbe", "readinessProbe"] {
+        assert_eq!(container[probe]["httpGet"], json!({ "path": "/healthz", "port": "http" }));
+    }
 
     let scaling = object("HorizontalPodAutoscaler", "tidegate");
     let spec = &scaling["spec"];

@@ -4,6 +4,8 @@
 
 mod compose;
 mod container;
+mod grafana;
 mod kubernetes;
+mod prometheus;
 mod systemd;
 mod validators;

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -51,4 +52,10 @@ pub(crate) fn judged(command: &mut Command) -> (bool, String) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// A port that nobody listens at.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
 }
