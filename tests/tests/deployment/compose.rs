@@ -73,11 +73,11 @@ fn p7_compose_waits_longer_than_the_program_takes_to_end() {
     assert_eq!(compose()["services"]["tidegate"]["stop_grace_period"], "45s");
 }
 
-/// A Redis that is started as the file says keeps what it is told.
+/// The Redis of the limits, started as the file says, keeps what it is told.
 #[test]
 #[ignore = "needs a validator: `cargo xtask test`"]
-fn r8_the_redis_of_the_compose_file_evicts_nothing() {
-    let command = compose()["services"]["redis"]["command"].clone();
+fn r8_the_redis_that_limits_are_counted_in_evicts_nothing() {
+    let command = compose()["services"]["limits"]["command"].clone();
     let words: Vec<&str> =
         command.as_array().expect("words").iter().filter_map(Value::as_str).collect();
     assert_eq!(words[0], "redis-server");

@@ -159,8 +159,8 @@ fn policy(admin: u16, origin: u16) -> String {
     let text = text.replace("0.0.0.0:8080", "127.0.0.1:0");
     let text = text.replace("0.0.0.0:9180", &format!("0.0.0.0:{admin}"));
     let text = text.replace("base-svc:4000", &format!("localhost:{origin}"));
-    // Where limits are counted is not the question here.
+    // Where limits are counted and answers shared is not the question here.
     let (before, rest) = text.split_once("[redis]").expect("a Redis");
-    let (_, after) = rest.split_once("\n\n").expect("an end of the section");
-    format!("{before}{after}").replace("store = { origin = \"redis\" }\n", "")
+    let (_, after) = rest.split_once("[upstreams").expect("what comes behind");
+    format!("{before}[upstreams{after}").replace("store = { origin = \"redis\" }\n", "")
 }

@@ -122,6 +122,7 @@ impl Watched {
             &[
                 ("TIDEGATE_ADMIN_TOKEN", TOKEN),
                 ("REDIS_URL", &redis.url()),
+                ("CACHE_REDIS_URL", &redis.url()),
                 ("BASE_SVC", &origin.base().address().to_string()),
                 ("PLUGIN_SERVER", &nobody),
             ],
