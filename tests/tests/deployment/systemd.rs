@@ -1,9 +1,14 @@
 //! `deploy/systemd`, by systemd itself; and the program under the eyes of strace, which shows
 //! what the unit's filters would have to say about it.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, os::unix::net::UnixDatagram, path::Path, process::Command};
 
-use tidegate_tests::{demo_origin::DemoOrigin, policy_file::PolicyFile, process, shim::Shim};
+use tidegate_tests::{
+    demo_origin::DemoOrigin,
+    policy_file::PolicyFile,
+    process::{self, PATIENCE},
+    shim::Shim,
+};
 
 use crate::validators::{in_the_repository, judged, passes};
 
@@ -62,8 +67,9 @@ fn p7_systemd_waits_longer_than_the_program_takes_to_end() {
     assert!(seconds.parse::<u64>().expect("seconds") > ENDING, "{seconds}");
 }
 
-/// What the program asks the kernel for while it starts, serves, compresses, is operated, reads
-/// its policy again and drains is what the unit's filter lets through.
+/// What the program asks the kernel for while it starts, serves, is operated, reads its policy
+/// again, hands over to a new process and drains is what the unit's filters let through; and it
+/// tells systemd what the unit waits for.
 #[test]
 #[ignore = "needs systemd and strace: `cargo xtask test`"]
 fn d1_the_filters_of_the_unit_let_all_through_that_the_program_does() {
@@ -80,14 +86,23 @@ fn d1_the_filters_of_the_unit_let_all_through_that_the_program_does() {
     command.env("BASE_SVC", origin.base().address().to_string());
     command.env("PLUGIN_SERVER", origin.plugins().address().to_string());
     command.env("TIDEGATE_ADMIN_LISTEN", "127.0.0.1:0");
+    let supervisor = Supervisor::new(&folder.path().join("notify"));
+    command.env("NOTIFY_SOCKET", folder.path().join("notify")).env("WATCHDOG_USEC", "200000");
     let mut shim = Shim::start_at(&mut command, 2);
+    assert_eq!(setting("Type"), ["notify"]);
+    supervisor.hears("READY=1");
+    supervisor.hears("WATCHDOG=1");
     let admin = shim.admin();
     for path in ["/api/v1/plugins", "/api/v1/plugins", "/plugins/app.js", "/healthz"] {
         assert_eq!(shim.client().get(path).status, 200, "{path}");
     }
     assert_eq!(admin.get("/status").status, 200);
     assert_eq!(shim.reload()["action"], "reload");
-    shim.stop();
+    shim.process().signal("USR2");
+    let successor = supervisor.hears("MAINPID=");
+    assert_eq!(shim.client().get("/healthz").status, 200);
+    passes(Command::new("kill").args(["-s", "TERM", &successor]));
+    shim.process().end_of_output(PATIENCE);
 
     let trace = fs::read_to_string(&trace).expect("a trace");
     let calls: BTreeSet<String> = trace.lines().filter_map(call).map(str::to_owned).collect();
@@ -100,6 +115,30 @@ fn d1_the_filters_of_the_unit_let_all_through_that_the_program_does() {
     let sockets = trace.split("socket(").skip(1).filter_map(|rest| rest.split(',').next());
     for family in sockets.map(|family| family.replace("AF_LOCAL", "AF_UNIX")) {
         assert!(families.contains(&family), "RestrictAddressFamilies would refuse {family}");
+    }
+}
+
+/// Hears what a program tells the supervisor that has started it (sd_notify(3)).
+struct Supervisor(UnixDatagram);
+
+impl Supervisor {
+    fn new(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).expect("a socket");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        Self(socket)
+    }
+
+    /// Waits for a line that begins so; the rest of it.
+    #[track_caller]
+    fn hears(&self, word: &str) -> String {
+        loop {
+            let mut said = [0; 256];
+            let length = self.0.recv(&mut said).unwrap_or_else(|_| panic!("no word of {word}"));
+            let said = String::from_utf8_lossy(&said[..length]);
+            if let Some(rest) = said.lines().find_map(|line| line.strip_prefix(word)) {
+                return rest.to_owned();
+            }
+        }
     }
 }
 
