@@ -5,3 +5,5 @@ pub mod allocations;
 pub mod clock;
 pub mod command;
 pub mod measure;
+pub mod process;
+pub mod spread;

@@ -25,6 +25,10 @@ pub(crate) enum Bench {
     /// and size
     #[command(disable_help_flag = true)]
     Edge(Options),
+    /// The shim beside nginx, HAProxy and Varnish: what a request costs each, and what a stored
+    /// answer takes
+    #[command(disable_help_flag = true)]
+    Origin(Options),
 }
 
 /// How to measure.
@@ -41,6 +45,7 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
         Bench::Core(options) => ("bench-core", options),
         Bench::Limits(options) => ("bench-limits", options),
         Bench::Edge(options) => ("bench-edge", options),
+        Bench::Origin(options) => ("bench-origin", options),
     };
     let mut command = run::cargo(workspace);
     command.args(["run", "--release", "--package", "tidegate-bench", "--bin", bin, "--"]);
@@ -55,6 +60,15 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
             let tools = tools::prepare(workspace)?;
             command.env("TIDEGATE_BENCH_EDGE", workers(workspace, &tools)?);
             command.env("TIDEGATE_WORKERD", tools.workerd(workspace)?);
+        }
+        Bench::Origin(_) => {
+            for component in [&system::NGINX, &system::HAPROXY, &system::VARNISH, &system::WRK] {
+                system::require(component)?;
+            }
+            let mut shim = run::cargo(workspace);
+            shim.args(["build", "--release", "--package", "tidegate-origin", "--bin", "tidegate"]);
+            run::visibly(shim)?;
+            command.env("TIDEGATE_BIN", workspace.target().join("release/tidegate"));
         }
     }
     run::visibly(command)

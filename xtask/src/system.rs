@@ -39,6 +39,20 @@ pub(crate) const VARNISH: Component = Component {
     packages: &["varnish"],
 };
 
+/// A peer of the shim's bench.
+pub(crate) const HAPROXY: Component = Component {
+    what: "HAProxy, beside which the shim is measured",
+    present: || run::answer(server("haproxy"), &["-v"]).is_some(),
+    packages: &["haproxy"],
+};
+
+/// What asks in the shim's bench. Asked for its version, it says so and fails.
+pub(crate) const WRK: Component = Component {
+    what: "wrk, which asks what is measured",
+    present: || Command::new("wrk").arg("-v").output().is_ok(),
+    packages: &["wrk"],
+};
+
 /// What limits can be counted in.
 pub(crate) const REDIS: Component = Component {
     what: "Redis, in which tests and benches count limits",

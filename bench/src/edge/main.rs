@@ -18,11 +18,13 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use tidegate_bench::command::Options;
+use tidegate_bench::process::Cores;
+use tidegate_bench::spread::Spread;
 use tokio::task::LocalSet;
 
 use crate::load::{Clients, first_answer};
-use crate::report::{Measured, Report, Size, Spread, Start};
-use crate::runtime::{Around, Cores, Runtime};
+use crate::report::{Measured, Report, Size, Start};
+use crate::runtime::{Around, Runtime};
 use crate::services::Services;
 use crate::world::{ROWS, Row, Worker};
 

@@ -1,6 +1,7 @@
 //! What a person or a program reads.
 
 use serde::Serialize;
+use tidegate_bench::spread::Spread;
 
 /// Everything that was measured.
 #[derive(Default, Serialize)]
@@ -33,25 +34,6 @@ pub(crate) struct Size {
     pub(crate) worker: &'static str,
     pub(crate) bytes: usize,
     pub(crate) gzipped: usize,
-}
-
-/// The median of all rounds, and the least and the most of any.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) least: f64,
-    pub(crate) most: f64,
-}
-
-impl Spread {
-    /// Of one round or more.
-    pub(crate) fn of(mut rounds: Vec<f64>) -> Self {
-        rounds.sort_by(f64::total_cmp);
-        let [least, .., most] = rounds[..] else {
-            return Self { median: rounds[0], least: rounds[0], most: rounds[0] };
-        };
-        Self { median: rounds[rounds.len() / 2], least, most }
-    }
 }
 
 impl Report {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use tidegate_bench::process::{self, Cores};
 
 use crate::world::Worker;
 
@@ -24,29 +24,6 @@ pub(crate) struct Runtime {
     pub(crate) address: SocketAddr,
 }
 
-/// One core for what is measured and the others for what measures it, if there are two.
-pub(crate) struct Cores {
-    measured: CpuSet,
-    others: CpuSet,
-}
-
-impl Cores {
-    /// Of those that this process may use, the first is for what is measured.
-    pub(crate) fn share() -> io::Result<Self> {
-        let all = sched_getaffinity(None)?;
-        let mut mine = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
-        let Some(first) = mine.next() else { return Ok(Self { measured: all, others: all }) };
-        let (mut measured, mut others) = (CpuSet::new(), all);
-        measured.set(first);
-        others.unset(first);
-        if others.count() == 0 {
-            others = all;
-        }
-        sched_setaffinity(None, &others)?;
-        Ok(Self { measured, others })
-    }
-}
-
 impl Runtime {
     /// Starts workerd, and waits until it listens. A process begins on the cores of the thread
     /// that starts it.
@@ -55,10 +32,7 @@ impl Runtime {
         fs::write(&file, config(worker, around))?;
         let mut command = Command::new(&worker.workerd);
         command.args(["serve", "--control-fd=1"]).arg(&file).stdout(Stdio::piped());
-        sched_setaffinity(None, &cores.measured)?;
-        let started = command.spawn();
-        sched_setaffinity(None, &cores.others)?;
-        let mut child = started?;
+        let mut child = cores.spawn(&mut command)?;
         let port = child.stdout.take().and_then(|stdout| {
             let mut lines = BufReader::new(stdout).lines();
             lines.find_map(|line| port(&line.ok()?))
@@ -72,14 +46,7 @@ impl Runtime {
 
     /// How long its threads have been running, added up.
     pub(crate) fn cpu(&self) -> io::Result<Duration> {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
-        let mut nanos = 0;
-        for task in tasks {
-            let times = fs::read_to_string(task?.path().join("schedstat"))?;
-            let running = times.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok());
-            nanos += running.ok_or_else(|| io::Error::other("no schedstat"))?;
-        }
-        Ok(Duration::from_nanos(nanos))
+        process::cpu(self.child.id())
     }
 }
 
