@@ -20,6 +20,7 @@ mod browser;
 mod cache;
 mod caching;
 mod compression;
+mod cors;
 mod declare;
 mod decode;
 pub mod diagnostic;

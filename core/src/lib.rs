@@ -75,6 +75,7 @@ pub mod alike;
 pub mod canonical;
 pub mod compress;
 pub mod conditional;
+pub mod cors;
 pub mod device;
 #[cfg(feature = "toml")]
 pub mod document;

@@ -52,6 +52,7 @@ pub use terms::Terms;
 
 use crate::canonical::{self, Unreadable};
 use crate::compress::CompressionRule;
+use crate::cors::CorsRule;
 use crate::headers::ResponseDirectives;
 use crate::rate::Limit;
 use crate::rule::CacheRule;
@@ -256,6 +257,13 @@ pub struct Route {
         skip_serializing_if = "Option::is_none"
     )]
     pub compression: Option<usize>,
+    /// Which pages of other sites may read what the shim answers; as the origin says without it.
+    #[serde(
+        default,
+        deserialize_with = "canonical::of_the_shim",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cors: Option<CorsRule>,
     /// Fields that its answers leave with, by lower-case name, in place of the policy's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,

@@ -17,9 +17,9 @@ use admission::Waiting;
 pub(crate) use answer::problem;
 use arc_swap::ArcSwap;
 use fetch::Fetch;
-use http::Response;
 use http::header::HOST;
 use http::request::Parts;
+use http::{Response, StatusCode};
 use known::Known;
 use tidegate_core::compress::Offer;
 use tidegate_core::headers::cache_status::{Fwd, Ttl};
@@ -137,6 +137,16 @@ impl Shared {
     }
 }
 
+impl Passage<'_> {
+    /// Puts the fields on an answer that the policy has all of its route leave with.
+    fn take_along(&self, head: &mut http::HeaderMap) {
+        respond::headers(head, self.plan.headers());
+        if let Some(cors) = self.plan.cors() {
+            cors.tell(&self.parts.headers, head);
+        }
+    }
+}
+
 impl Gate {
     /// A gate with a connection pool of its own.
     pub fn new(shared: Arc<Shared>) -> Self {
@@ -178,6 +188,9 @@ impl Gate {
         let signed = signed.clone().ok();
         let visitor = Visitor::identify(policy, tokens, client, signed, &parts.headers, now).await;
         let plan = policy.plan(Tier::Origin, &asked);
+        if let Some(answer) = preflight(&plan, &parts) {
+            return answer;
+        }
         // Whoever it is, its keys may have had to be fetched.
         let now = clock::now();
         let closed = policy.maintenance(&asked, visitor.ip, now);
@@ -199,7 +212,7 @@ impl Gate {
         if let Some(closed) = closed.filter(|closed| !closed.serves_cached()) {
             let mut response = answer::closed(&passage, closed, now);
             passage.close(&account, &response);
-            respond::headers(response.headers_mut(), passage.plan.headers());
+            passage.take_along(response.headers_mut());
             return response;
         }
 
@@ -217,7 +230,7 @@ impl Gate {
             (_, Ok(rule)) => self.answer(&mut passage, rule).await,
         };
         passage.close(&account, &response);
-        respond::headers(response.headers_mut(), passage.plan.headers());
+        passage.take_along(response.headers_mut());
         admission::tell(&verdict, &mut response);
         response
     }
@@ -322,6 +335,17 @@ fn refuse(
     account.close(in_force, method, None, false, &response);
     respond::headers(response.headers_mut(), in_force.policy.headers(None));
     response
+}
+
+/// What a browser hears that asks whether it may ask; the origin is not asked, and nothing counted.
+fn preflight(plan: &Plan<'_>, parts: &Parts) -> Option<Response<Body>> {
+    let cors = plan.cors()?;
+    let asked = cors.preflight(parts.method.as_str(), &parts.headers)?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    respond::headers(response.headers_mut(), plan.headers());
+    cors.answer(&asked, response.headers_mut());
+    Some(response)
 }
 
 /// Scheme, host and target of a request that came over a connection of `scheme`, or the 400 for

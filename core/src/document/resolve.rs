@@ -10,10 +10,12 @@ use core::time::Duration;
 
 use super::caching::{CacheSection, CacheTable, KeySection, ModeWord};
 use super::compression::Rules;
+use super::cors::{self, RouteCors};
 use super::decode::{Context, Located, Named};
 use super::sections::{Document, RouteSection, UpstreamSection, ZoneSection};
 use super::values::{Ttl, TtlClasses, check_name};
 use super::{cache, edge, edge_cache, jwt, limits, operation, redis, spelling, tls, twins};
+use crate::cors::CorsRule;
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::{
     IdentityRule, Maintenance, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier,
@@ -49,6 +51,15 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
     let mut compression = Rules::new(document.compression, context);
     let compressed: Vec<Option<usize>> =
         routes.iter_mut().map(|r| compression.of(r.value.compression.take(), context)).collect();
+    let cors = document.cors.map(|section| cors::resolve(section, context));
+    let cors: Vec<Option<CorsRule>> = routes
+        .iter_mut()
+        .map(|r| match r.value.cors.take() {
+            None => cors.clone(),
+            Some(RouteCors::Off) => None,
+            Some(RouteCors::Table(section)) => Some(cors::resolve(section, context)),
+        })
+        .collect();
     let edge = edge::resolve(document.edge, context);
     let shim = document.shim.map_or_else(Shim::default, |section| {
         let Located { value: require_edge_signature, span } = section.require_edge_signature;
@@ -82,9 +93,10 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
         headers: document.headers.0,
         routes: routes
             .into_iter()
-            .zip(compressed)
-            .map(|(r, compression)| Route {
+            .zip(compressed.into_iter().zip(cors))
+            .map(|(r, (compression, cors))| Route {
                 compression,
+                cors,
                 ..route(r.value, &names, &identity, context)
             })
             .collect(),
@@ -230,6 +242,7 @@ fn route(
         invalidates: invalidates.value,
         // Set by whoever knows the rules of all routes.
         compression: None,
+        cors: None,
         headers: answer_fields.0,
         edge,
         edge_cache: section.edge_cache.map(|cache| cache.value).unwrap_or_default(),

@@ -9,6 +9,7 @@ use super::browser::BrowserSection;
 use super::cache::CacheWide;
 use super::caching::{CacheSection, KeySection};
 use super::compression::{CompressionSection, RouteCompression};
+use super::cors::{CorsSection, RouteCors};
 use super::declare::section;
 use super::decode::{Context, Decode, Each, Located, Named};
 use super::edge::EdgeSection;
@@ -56,6 +57,8 @@ section! {
         /// What the shim compresses, and how; without it nothing. At the edge Cloudflare compresses
         /// on its own.
         optional compression: CompressionSection,
+        /// Which pages of other sites may read what the shim answers.
+        optional cors: CorsSection,
         /// Fields that every answer leaves with, like `x-frame-options = "SAMEORIGIN"`. They stand
         /// in place of what the origin says.
         default headers: AnswerFields,
@@ -163,6 +166,8 @@ section! {
         /// Compression of its answers: `false`, `true`, or a table whose fields count in place of
         /// those of `[compression]`.
         optional compression: RouteCompression,
+        /// Which pages of other sites may read its answers: `false`, or a table in place of `[cors]`.
+        optional cors: RouteCors,
         /// Fields that its answers leave with, besides those of the whole policy or in their
         /// place.
         default headers: AnswerFields,

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::{BrowserRule, EdgeCache, Policy, Route, Template, Terms, Tier};
 use crate::compress::{CompressionRule, Uncompressed};
+use crate::cors::CorsRule;
 use crate::headers::cache_status::Fwd;
 use crate::headers::{Fields, cache_groups, list};
 use crate::identity::Identity;
@@ -157,6 +158,11 @@ impl<'p> Plan<'p> {
         let rule =
             self.route.and_then(|route| self.policy.model.compression.get(route.compression?));
         rule.ok_or(Uncompressed::Policy)
+    }
+
+    /// Which pages of other sites may read the answer; the edge leaves that to the shim.
+    pub fn cors(&self) -> Option<&'p CorsRule> {
+        self.route?.cors.as_ref().filter(|_| self.tier == Tier::Origin)
     }
 
     /// What browsers are told.
