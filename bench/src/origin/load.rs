@@ -71,15 +71,26 @@ impl<'a> Load<'a> {
 
 /// Asks for each URL of `row` once.
 pub(crate) fn ask_for_each(address: SocketAddr, row: &Row) -> io::Result<()> {
+    /// So many are asked for before the first is waited for.
+    const AHEAD: usize = 32;
     let mut connection = Connection::open(address)?;
-    (0..row.urls).try_for_each(|number| connection.ask(row, number.into()).map(drop))
+    let numbers: Vec<u32> = (0..row.urls).collect();
+    for some in numbers.chunks(AHEAD) {
+        connection.send(row, some)?;
+        some.iter().try_for_each(|_| connection.answer().map(drop))?;
+    }
+    Ok(())
 }
 
 /// Asks for one URL of `row`, twice where the first is let through by a limit.
 pub(crate) fn first_answer(address: SocketAddr, row: &Row) -> io::Result<Answered> {
     let mut connection = Connection::open(address)?;
-    let first = connection.ask(row, 0)?;
-    if row.status == 429 { connection.ask(row, 0) } else { Ok(first) }
+    let mut ask = || {
+        connection.send(row, &[0])?;
+        connection.answer()
+    };
+    let first = ask()?;
+    if row.status == 429 { ask() } else { Ok(first) }
 }
 
 /// A connection for one request after the other.
@@ -96,14 +107,18 @@ impl Connection {
         Ok(Self { stream, read: Vec::new() })
     }
 
-    fn ask(&mut self, row: &Row, number: u64) -> io::Result<Answered> {
+    fn send(&mut self, row: &Row, numbers: &[u32]) -> io::Result<()> {
         let fields: String =
             row.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let path = row.path;
-        write!(
-            self.stream,
-            "GET {path}{number} HTTP/1.1\r\nHost: www.example.com\r\n{fields}\r\n"
-        )?;
+        let request = |number: &u32| {
+            format!("GET {path}{number} HTTP/1.1\r\nHost: www.example.com\r\n{fields}\r\n")
+        };
+        let requests: String = numbers.iter().map(request).collect();
+        self.stream.write_all(requests.as_bytes())
+    }
+
+    fn answer(&mut self) -> io::Result<Answered> {
         let head = self.until(b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
         let field = |name: &str| {
