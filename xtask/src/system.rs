@@ -77,10 +77,13 @@ pub(crate) const STRACE: Component = Component {
     packages: &["strace"],
 };
 
-/// What builds the image without a daemon.
+/// What builds the image without a daemon; files in it belong to others than whoever builds it,
+/// which is for root to do.
 pub(crate) const BUILDAH: Component = Component {
-    what: "buildah, which builds the image of deploy/container",
-    present: || run::answer("buildah", &["--version"]).is_some(),
+    what: "buildah as root, which builds the image of deploy/container",
+    present: || {
+        rustix::process::geteuid().is_root() && run::answer("buildah", &["--version"]).is_some()
+    },
     packages: &["buildah"],
 };
 
