@@ -154,6 +154,32 @@ fn a_head_that_is_too_large_is_refused() {
 }
 
 #[test]
+fn what_reads_otherwise_in_http1_is_made_the_same_or_refused() {
+    let origin = DemoOrigin::start();
+    let shim = Shim::serve(&policy("${BASE_SVC}"), &origin);
+    runtime().block_on(async {
+        let client = Http2::in_the_clear(shim.address()).await;
+        let get = || http::Request::get("http://a.example/api/v1/echo");
+        let send = |request: http::request::Builder| {
+            client.send(request.body(Full::default()).expect("a request"))
+        };
+        let crumbs = ["a=1", "b=2", "c=3"];
+        let crumbs = crumbs.iter().fold(get(), |request, crumb| request.header("cookie", *crumb));
+        let answer = send(crumbs).await.expect("an answer");
+        let seen: serde_json::Value = serde_json::from_slice(answer.body()).expect("JSON");
+        let lines = seen["headers"].as_array().expect("lines");
+        let cookies: Vec<_> = lines.iter().filter(|line| line[0] == "cookie").collect();
+        assert_eq!(cookies, [&serde_json::json!(["cookie", "a=1; b=2; c=3"])]);
+
+        let other = send(get().header("host", "b.example")).await.expect("an answer");
+        assert_eq!(other.status(), 400);
+        let tunnel = send(http::Request::connect("a.example:443")).await.expect("an answer");
+        assert_eq!(tunnel.status(), 501);
+    });
+    assert_eq!(origin.base().total(), 1);
+}
+
+#[test]
 fn a_request_without_a_host_is_refused() {
     let origin = DemoOrigin::start();
     let shim = Shim::serve(&policy("${BASE_SVC}"), &origin);

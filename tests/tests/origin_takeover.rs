@@ -216,6 +216,23 @@ fn p7_what_an_old_process_is_at_is_finished_after_a_new_one_took_over() {
 }
 
 #[test]
+fn a_second_signal_ends_what_runs() {
+    let origin = HeldOrigin::start();
+    let mut shim = Shim::serve_policy(&policy(&origin.address().to_string(), ""));
+    let mut running = shim.client().connect().expect("it listens");
+    running.ask(&Request::get("/running")).expect("it is open");
+    let _held = origin.next();
+    shim.process().signal("TERM");
+    // Both must not come at once: they would be one.
+    while shim.client().connect().is_ok() {
+        thread::yield_now();
+    }
+    shim.process().signal("TERM");
+    shim.stopped();
+    assert!(running.read_response("GET").is_err(), "nobody has answered");
+}
+
+#[test]
 fn a_new_process_that_does_not_come_up_leaves_the_old_one_in_place() {
     let policy = policy("127.0.0.1:9", "");
     let mut generations = Generations::start(&policy);

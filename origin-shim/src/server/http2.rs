@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::Request;
+use http::header::{COOKIE, HOST};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tidegate_core::respond::Problem;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::{Door, HEAD_TIMEOUT};
 use crate::body::Body;
 use crate::client::Client;
+use crate::http1::Malformed;
 
 /// What a client without TLS sends first (RFC 9113 §3.4), as much as tells it from HTTP/1.
 pub(super) const BEGIN: [u8; 4] = *b"PRI ";
@@ -51,8 +54,14 @@ where
     let asked = Arc::new(AtomicU64::new(0));
     let service = service_fn(|request: Request<Incoming>| {
         asked.fetch_add(1, Ordering::Relaxed);
-        let (request, gate) = (request.map(Body::passing), Arc::clone(&door.gate));
-        async move { Ok::<_, Infallible>(gate.handle(request, client).await) }
+        let (mut request, gate) = (request.map(Body::passing), Arc::clone(&door.gate));
+        async move {
+            if let Some(problem) = objection(&request) {
+                return Ok::<_, Infallible>(gate.refuse(&problem));
+            }
+            join_cookies(request.headers_mut());
+            Ok(gate.handle(request, client).await)
+        }
     });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -86,4 +95,61 @@ where
         return tokio::time::timeout(GOODBYE, connection).await.unwrap_or(Ok(()));
     }
     connection.await
+}
+
+/// What is wrong with a request that hyper lets pass.
+fn objection<B>(request: &Request<B>) -> Option<Problem> {
+    if request.method() == Method::CONNECT {
+        return Some(Malformed::Connect.problem());
+    }
+    // Whoever is asked next reads Host where we have read `:authority` (RFC 9113 §8.3.1).
+    let authority = request.uri().authority()?.as_str().as_bytes();
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let differs = hosts.any(|host| !host.as_bytes().eq_ignore_ascii_case(authority));
+    differs.then(|| Problem::bad_request("Host and :authority differ."))
+}
+
+/// Makes one line of what a client may send in several (RFC 9113 §8.2.3): keys are read from one,
+/// and so HTTP/1.1 has it.
+fn join_cookies(fields: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        fields.insert(COOKIE, whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_become_one_line() {
+        let joined = |lines: &[&'static str]| {
+            let mut fields = HeaderMap::new();
+            for line in lines {
+                fields.append(COOKIE, HeaderValue::from_static(line));
+            }
+            join_cookies(&mut fields);
+            fields.get_all(COOKIE).iter().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(joined(&["a=1", "b=2", "c=3; d=4"]), ["a=1; b=2; c=3; d=4"]);
+        assert_eq!(joined(&["a=1; b=2"]), ["a=1; b=2"]);
+        assert!(joined(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_host_of_its_own_is_refused_and_an_echo_is_not() {
+        let refused = |uri: &str, hosts: &[&str]| {
+            let request = Request::get(uri);
+            let request = hosts.iter().fold(request, |request, host| request.header(HOST, *host));
+            objection(&request.body(()).unwrap()).is_some()
+        };
+        assert!(!refused("https://a.example/", &[]));
+        assert!(!refused("https://a.example/", &["A.example"]));
+        assert!(refused("https://a.example/", &["b.example"]));
+        assert!(refused("https://a.example/", &["a.example", "b.example"]));
+        assert!(!refused("/", &["a.example"]), "there is no :authority");
+    }
 }
