@@ -86,6 +86,11 @@ impl Server {
         self.listeners.iter().map(Listener::listen)
     }
 
+    /// How many connections there are, and how many there is room for.
+    pub const fn capacity(&self) -> &Arc<Capacity> {
+        &self.capacity
+    }
+
     /// What of the policy cannot be had on this machine, for whoever runs it.
     pub fn complaint(&self) -> Option<&str> {
         self.complaint.as_deref()
