@@ -18,6 +18,7 @@ pub mod rate_limit;
 pub mod server_timing;
 pub mod structured;
 pub mod targeted;
+pub mod traceparent;
 pub mod vary;
 pub(crate) mod weight;
 

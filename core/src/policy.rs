@@ -167,6 +167,12 @@ pub struct Shim {
     /// Whether requests must be signed by the edge.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub require_edge_signature: bool,
+    /// Which requests are a line of the log each.
+    #[serde(default, skip_serializing_if = "edge::RequestLog::is_default")]
+    pub log: edge::RequestLog,
+    /// Whether each request becomes a span of a trace.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub tracing: bool,
 }
 
 /// Where the shim is operated from.

@@ -7,11 +7,15 @@ use std::time::Instant;
 
 use http::header::HeaderName;
 use http::{HeaderMap, Response};
-use tidegate_core::{Plan, Tier};
+use tidegate_core::{Plan, Policy, Tier};
 
 use crate::body::Body;
+use crate::clock;
+use crate::gate::Shared;
 use crate::in_force::InForce;
-use crate::metrics::Answered;
+use crate::metrics::{Answered, Miss};
+use crate::request_log::Line;
+use crate::tracing::Span;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
@@ -20,35 +24,88 @@ const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 #[derive(Debug)]
 pub(crate) struct Account {
     begun: Instant,
+    /// Its place in a trace, where the policy wants one.
+    span: Option<Span>,
+}
+
+/// Who asked for what.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a http::Method,
+    /// As it came, without the query.
+    pub(crate) path: &'a str,
 }
 
 impl Account {
     /// Of a request that begins.
     pub(crate) fn open() -> Self {
-        Self { begun: Instant::now() }
+        Self { begun: Instant::now(), span: None }
     }
 
-    /// Counts the request with its answer. Fields that the policy adds come later, since they may
-    /// replace those that are read here.
+    /// Puts the request into a trace, and that into its fields, if `policy` wants that.
+    pub(crate) fn trace(&mut self, policy: &Policy, fields: &mut HeaderMap) {
+        if policy.model().shim.tracing {
+            self.span = Span::begin(fields);
+        }
+    }
+
+    /// Counts the request with its answer, and writes its line if there is to be one. Fields that
+    /// the policy adds come later, since they may replace those that are read here.
     pub(crate) fn close(
         &self,
+        shared: &Shared,
         in_force: &InForce,
-        method: &str,
+        asked: Option<Asked<'_>>,
         plan: Option<&Plan<'_>>,
         collapsed: bool,
         response: &Response<Body>,
     ) {
         let fields = response.headers();
-        let outcome = fields.get(X_CACHE).map_or(&b"NONE"[..], |value| value.as_bytes());
-        let reason = if outcome == b"HIT" { None } else { reason(fields) };
+        let outcome = fields.get(X_CACHE).and_then(|value| value.to_str().ok()).unwrap_or("NONE");
+        let reason = if outcome == "HIT" { None } else { reason(fields) };
+        let (status, took) = (response.status().as_u16(), self.begun.elapsed());
         in_force.metrics.of(plan).count(&Answered {
-            method,
-            status: response.status().as_u16(),
+            method: asked.map_or("", |asked| asked.method.as_str()),
+            status,
             outcome,
             reason,
-            collapsed: collapsed && outcome == b"HIT",
-            took: self.begun.elapsed(),
+            collapsed: collapsed && outcome == "HIT",
+            took,
         });
+        let Some(Asked { method, path }) = asked else { return };
+        let route = plan.and_then(|plan| plan.route).map_or("", |route| &route.name);
+        shared.hottest().sample(route, path);
+        if outcome != "HIT" {
+            let at = clock::now();
+            shared.misses().note(at, || Miss {
+                at,
+                route: route.into(),
+                path: path.into(),
+                outcome: outcome.into(),
+                reason: reason.unwrap_or_default().into(),
+                status,
+            });
+        }
+        let line = || Line {
+            at: clock::now(),
+            route: route.into(),
+            method: method.clone(),
+            path: path.into(),
+            status,
+            outcome: outcome.into(),
+            reason: reason.unwrap_or_default().into(),
+            took,
+            span: self.span.map(|span| span.own),
+        };
+        if in_force.policy.model().shim.log.has(outcome) {
+            shared.log().write(line());
+        }
+        #[cfg(feature = "otel")]
+        if let (Some(span), Some(exporter)) = (self.span, shared.exporter())
+            && span.own.is_sampled()
+        {
+            exporter.export(line(), span.parent);
+        }
     }
 }
 

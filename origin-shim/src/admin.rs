@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `GET /status` | what runs, since when, under which policy and overrides |
 //! | `GET /metrics` | what is counted, in the text format of Prometheus |
+//! | `GET /stats` | the same as JSON, with the hottest URLs and the latest misses |
+//! | `GET /events` | the last hour, and the same each second, as server-sent events |
 //! | `POST /reload` | reads the policy file again |
 //! | `POST /purge` | voids what is stored: `{"tags": ["team:42"]}`, `keys`, `prefixes`, or `everything` |
 //! | `GET /limits`, `GET /limits/NAME` | what limits say, and what the policy file says |
@@ -20,6 +22,7 @@
 
 mod answer;
 mod body;
+mod events;
 mod guard;
 mod limits;
 mod maintenance;

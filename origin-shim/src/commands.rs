@@ -16,6 +16,7 @@ pub(crate) mod rollback;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod top;
 pub(crate) mod wrangler;
 
 use std::error::Error;

@@ -35,13 +35,15 @@ use tidegate_core::{
     respond,
 };
 
-use crate::account::Account;
+use crate::account::{Account, Asked};
 use crate::answer_store::Answer;
 use crate::asking::{Turn, Turns};
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock;
 use crate::in_force::InForce;
+use crate::metrics::{History, Hottest, Misses};
+use crate::request_log::RequestLog;
 use crate::server::Capacity;
 use crate::upstream::UpstreamClient;
 use crate::visitor::Visitor;
@@ -54,6 +56,12 @@ pub struct Shared {
     /// Who asks upstream on behalf of all.
     turns: Arc<Turns>,
     capacity: OnceLock<Arc<Capacity>>,
+    log: RequestLog,
+    #[cfg(feature = "otel")]
+    exporter: OnceLock<crate::otel::Exporter>,
+    history: History,
+    hottest: Hottest,
+    misses: Misses,
     /// The process ends when those are done who are served.
     drains: AtomicBool,
 }
@@ -92,6 +100,12 @@ impl Shared {
             waiting: Waiting::default(),
             turns: Arc::default(),
             capacity: OnceLock::new(),
+            log: RequestLog::default(),
+            #[cfg(feature = "otel")]
+            exporter: OnceLock::new(),
+            history: History::default(),
+            hottest: Hottest::default(),
+            misses: Misses::default(),
             drains: AtomicBool::new(false),
         }
     }
@@ -118,6 +132,39 @@ impl Shared {
         let _ = self.capacity.set(capacity);
     }
 
+    /// Where requests are written down, if the policy wants that.
+    pub const fn log(&self) -> &RequestLog {
+        &self.log
+    }
+
+    /// Where spans go, if anywhere.
+    #[cfg(feature = "otel")]
+    pub fn exporter(&self) -> Option<&crate::otel::Exporter> {
+        self.exporter.get()
+    }
+
+    /// Sends spans there from now on.
+    #[cfg(feature = "otel")]
+    pub fn export_to(&self, exporter: crate::otel::Exporter) {
+        // The first one stays.
+        let _ = self.exporter.set(exporter);
+    }
+
+    /// The last hour.
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// What is asked for most.
+    pub const fn hottest(&self) -> &Hottest {
+        &self.hottest
+    }
+
+    /// The latest requests that no stored answer served.
+    pub const fn misses(&self) -> &Misses {
+        &self.misses
+    }
+
     /// From now on this process is not ready for more: it ends.
     pub fn drain(&self) {
         self.drains.store(true, Ordering::Relaxed);
@@ -126,7 +173,7 @@ impl Shared {
     /// What requests need, and how it is at `now` (P9).
     pub fn checks(&self, now: Timestamp) -> Vec<Check> {
         let in_force = self.in_force();
-        let redis = in_force.redis.as_ref().map(|redis| !redis.counted().is_open);
+        let redis = in_force.redis_counted().map(|(what, counted)| (what, !counted.is_open));
         let in_maintenance = in_force.policy.is_in_maintenance(now);
         health::checks([], redis, in_maintenance, self.drains.load(Ordering::Relaxed))
     }
@@ -159,8 +206,8 @@ impl Gate {
         request: http::Request<Body>,
         client: Client,
     ) -> Response<Body> {
-        let account = Account::open();
-        let (parts, body) = request.into_parts();
+        let mut account = Account::open();
+        let (mut parts, body) = request.into_parts();
         let in_force = &self.shared.in_force();
         let InForce { policy, edge, tokens, .. } = &**in_force;
         match policy.probe(parts.method.as_str(), parts.uri.path()) {
@@ -168,7 +215,11 @@ impl Gate {
             Some(Probe::Ready) => return answer::ready(&self.shared.checks(clock::now())),
             None => {}
         }
-        let refuse = |problem: &Problem| refuse(in_force, &account, parts.method.as_str(), problem);
+        account.trace(policy, &mut parts.headers);
+        let refuse = |problem: &Problem| {
+            let asked = Asked { method: &parts.method, path: parts.uri.path() };
+            self.refused(in_force, &account, Some(asked), problem)
+        };
         let now = clock::now();
         let signed = edge.verify(&parts, now);
         let (scheme, host, target) = match read_target(&parts, client.scheme, signed.as_ref().ok())
@@ -211,7 +262,7 @@ impl Gate {
         };
         if let Some(closed) = closed.filter(|closed| !closed.serves_cached()) {
             let mut response = answer::closed(&passage, closed, now);
-            passage.close(&account, &response);
+            passage.close(&self.shared, &account, &response);
             passage.take_along(response.headers_mut());
             return response;
         }
@@ -229,7 +280,7 @@ impl Gate {
             (_, Err(_)) => self.pass(&passage, body).await,
             (_, Ok(rule)) => self.answer(&mut passage, rule).await,
         };
-        passage.close(&account, &response);
+        passage.close(&self.shared, &account, &response);
         passage.take_along(response.headers_mut());
         admission::tell(&verdict, &mut response);
         response
@@ -237,7 +288,20 @@ impl Gate {
 
     /// The answer to what is no request that could be decided on.
     pub fn refuse(&self, problem: &Problem) -> Response<Body> {
-        refuse(&self.shared.in_force(), &Account::open(), "", problem)
+        self.refused(&self.shared.in_force(), &Account::open(), None, problem)
+    }
+
+    fn refused(
+        &self,
+        in_force: &InForce,
+        account: &Account,
+        asked: Option<Asked<'_>>,
+        problem: &Problem,
+    ) -> Response<Body> {
+        let mut response = answer::problem(problem);
+        account.close(&self.shared, in_force, asked, None, false, &response);
+        respond::headers(response.headers_mut(), in_force.policy.headers(None));
+        response
     }
 
     /// Answers from the store where that is allowed, else from upstream.
@@ -319,22 +383,11 @@ impl Gate {
 
 impl Passage<'_> {
     /// Counts the request with its answer.
-    fn close(&self, account: &Account, response: &Response<Body>) {
-        let (method, collapsed) = (self.parts.method.as_str(), self.collapsed.is_some());
-        account.close(self.in_force, method, Some(&self.plan), collapsed, response);
+    fn close(&self, shared: &Shared, account: &Account, response: &Response<Body>) {
+        let asked = Asked { method: &self.parts.method, path: self.parts.uri.path() };
+        let (plan, collapsed) = (Some(&self.plan), self.collapsed.is_some());
+        account.close(shared, self.in_force, Some(asked), plan, collapsed, response);
     }
-}
-
-fn refuse(
-    in_force: &InForce,
-    account: &Account,
-    method: &str,
-    problem: &Problem,
-) -> Response<Body> {
-    let mut response = answer::problem(problem);
-    account.close(in_force, method, None, false, &response);
-    respond::headers(response.headers_mut(), in_force.policy.headers(None));
-    response
 }
 
 /// What a browser hears that asks whether it may ask; the origin is not asked, and nothing counted.

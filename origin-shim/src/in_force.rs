@@ -13,6 +13,7 @@ use crate::invalidations::Void;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::redis_limiter::RedisLimiter;
+use crate::redis_link::Counted;
 use crate::second_tier::SecondTier;
 use crate::tallies::Tallies;
 use crate::tokens::Tokens;
@@ -125,6 +126,13 @@ impl InForce {
             second_tier: self.second_tier.clone(),
             outbox: Arc::clone(&self.outbox),
         }
+    }
+
+    /// How Redis does, by what it is used for.
+    pub fn redis_counted(&self) -> impl Iterator<Item = (&'static str, Counted)> {
+        let limits = self.redis.as_ref().map(|redis| ("limits", redis.counted()));
+        let answers = self.second_tier.as_ref().map(|tier| ("answers", tier.done().redis));
+        limits.into_iter().chain(answers)
     }
 
     /// The checks of tokens, if `rule` wants the same: they know keys and good tokens.

@@ -31,6 +31,8 @@ enum Command {
     Rollback(commands::rollback::Arguments),
     /// Say what a running shim is at
     Status(commands::status::Arguments),
+    /// Show what a running shim does, as it does it
+    Top(commands::top::Arguments),
     /// Make a running shim read its policy again
     Reload(commands::reload::Arguments),
     /// Show the limits of a running shim or of the edge, and override them
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Publish(arguments) => commands::publish::run(&arguments),
         Command::Rollback(arguments) => commands::rollback::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),
+        Command::Top(arguments) => commands::top::run(&arguments),
         Command::Reload(arguments) => commands::reload::run(&arguments),
         Command::Limits(arguments) => commands::limits::run(&arguments),
         Command::Maintenance(arguments) => commands::maintenance::run(&arguments),

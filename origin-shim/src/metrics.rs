@@ -7,9 +7,13 @@
 mod calls;
 mod exposition;
 mod histogram;
+mod history;
+mod hottest;
+mod misses;
 mod process;
 mod route;
 mod snapshot;
+mod stats;
 mod words;
 
 use std::collections::BTreeMap;
@@ -21,10 +25,14 @@ pub(crate) use calls::Call;
 pub use calls::{CallMetrics, CallsTold};
 pub use exposition::{CONTENT_TYPE, expose};
 pub use histogram::{BOUNDS, Measured, quantile_of};
+pub use history::History;
+pub use hottest::{Hottest, Seen};
+pub use misses::{Miss, Misses};
 pub use process::Process;
 pub(crate) use route::Answered;
 pub use route::{RouteMetrics, RouteTold};
 pub use snapshot::{Limit, Snapshot, Zone};
+pub use stats::describe;
 
 /// What is counted under a policy.
 #[derive(Debug, Default)]
@@ -111,7 +119,7 @@ mod tests {
             metrics.of(Some(&policy.plan(Tier::Origin, &asked))).count(&Answered {
                 method: "GET",
                 status: 200,
-                outcome: b"HIT",
+                outcome: "HIT",
                 reason: None,
                 collapsed: false,
                 took: Duration::ZERO,

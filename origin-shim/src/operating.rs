@@ -8,6 +8,9 @@ use tidegate_core::rate::{Algorithm, Limit};
 use tidegate_core::time::rfc3339::Rfc3339;
 use tidegate_core::{Policy, Timestamp};
 
+use crate::redis_link::Counted;
+use crate::second_tier::Done;
+
 /// A limit in force; what was said in its place, and what `file` says then.
 pub fn limit(limit: &Limit, said: Option<&LimitOverride>, file: &Policy) -> Value {
     let mut described = words(limit);
@@ -53,6 +56,33 @@ pub fn maintenance(policy: &Policy, by_override: bool, now: Timestamp) -> Value 
         "until": rule.until.map(|until| Rfc3339(until).to_string()),
         "serve_cached": rule.serve_cached,
     })
+}
+
+/// Whether the Redis of the limits does its work, and what was done so far by it and without.
+pub fn redis(counted: &Counted) -> Value {
+    json!({
+        "asked": !counted.is_open,
+        "round_trips": counted.round_trips,
+        "failed": counted.failed,
+        "without": counted.without,
+    })
+}
+
+/// What was found in the Redis of answers, and whether it does its work.
+pub fn second_tier(done: &Done) -> Value {
+    let mut state = redis(&done.redis);
+    for (name, value) in [
+        ("hits", json!(done.hits)),
+        ("misses", json!(done.misses)),
+        ("void", json!(done.void)),
+        ("unreadable", json!(done.unreadable)),
+        ("stored", json!(done.stored)),
+        ("dropped", json!(done.dropped)),
+        ("invalidations_heard", json!(done.is_heard)),
+    ] {
+        state[name] = value;
+    }
+    state
 }
 
 /// What requests need, and how it is.

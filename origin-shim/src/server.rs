@@ -121,6 +121,7 @@ impl Server {
             tokio::join!(
                 control.keep_tokens_fresh(duties::complain),
                 control.end_overrides(),
+                control.shared().history().keep(control),
                 tls::keep_certificates_fresh(control),
                 duties::tell_of_refusals(control),
                 duties::operate(admin, control),
@@ -150,6 +151,7 @@ impl Server {
             }
         });
         if !is_done {
+            control.shared().log().end();
             return Ok(());
         }
         for thread in threads {
@@ -159,7 +161,12 @@ impl Server {
         main.block_on(async {
             duties::tell_shims_the_rest(control).await;
             let _ = tokio::time::timeout(LAST_WORDS, duties::tell_edge_the_rest(control)).await;
+            #[cfg(feature = "otel")]
+            if let Some(exporter) = control.shared().exporter() {
+                exporter.end().await;
+            }
         });
+        control.shared().log().end();
         Ok(())
     }
 

@@ -148,6 +148,19 @@ impl Shim {
         self.stopped();
     }
 
+    /// Asks it to end, and returns what it still wrote when it has.
+    ///
+    /// # Panics
+    /// If it does not, or says that something went wrong.
+    #[track_caller]
+    #[must_use]
+    pub fn last_words(self) -> Ended {
+        self.process.interrupt();
+        let ended = self.process.ended();
+        assert!(ended.status.success(), "{ended:?}");
+        ended
+    }
+
     /// Waits until it has ended by itself.
     ///
     /// # Panics

@@ -156,7 +156,7 @@ fn p9_a_lost_redis_is_degraded_and_ready_all_the_same() {
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()
     };
-    let all_well = json!({ "status": "ok", "checks": [{ "check": "redis", "status": "ok" }] });
+    let all_well = json!({ "status": "ok", "checks": [{ "check": "redis", "name": "limits", "status": "ok" }] });
     eventually("Redis is reached", || (ready() == all_well).then_some(()));
     redis.kill();
     let lost = eventually("Redis is missed", || {

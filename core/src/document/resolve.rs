@@ -73,6 +73,8 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
             connections: section.connections.map(|count| count.0),
             trusted_proxies: section.trusted_proxies,
             require_edge_signature,
+            log: section.log.unwrap_or_default(),
+            tracing: section.tracing,
         }
     });
     let redis = document.redis.map(|section| redis::resolve(section, context));

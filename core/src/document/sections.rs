@@ -20,6 +20,7 @@ use super::operation::{AdminSection, MaintenanceSection};
 use super::redis::RedisSection;
 use super::tls::TlsSection;
 use super::values::{Address, Bytes, Count, HostName, Name, Ttl, TtlClasses};
+use crate::policy::edge::RequestLog;
 use crate::policy::{EdgeCache, Listen, Pattern, Template, TrustedProxy};
 
 section! {
@@ -87,6 +88,13 @@ section! {
         /// Whether requests must be signed by the edge, see `[edge] signature`: everybody else gets
         /// 403, but for the paths of `[maintenance] allow_paths`, where health is asked for.
         default require_edge_signature: Located<bool>,
+        /// Which requests are a line of JSON each on standard output: `none` without it, `forwarded`
+        /// for those that the cache did not answer, `all`. docs/guides/watching-the-origin.md.
+        optional log: RequestLog,
+        /// Whether each request becomes a span of the trace that its `traceparent` names, or of a
+        /// new one, of which the upstream hears (W3C Trace Context). Without it `traceparent` is
+        /// passed on as it comes.
+        default tracing: bool,
     }
 }
 

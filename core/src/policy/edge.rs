@@ -78,7 +78,16 @@ impl Edge {
 }
 
 impl RequestLog {
-    fn is_default(&self) -> bool {
+    /// Whether a request with this outcome, in the word of `X-Cache`, is a line.
+    pub fn has(self, outcome: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::Forwarded => !matches!(outcome, "HIT" | "STALE"),
+            Self::All => true,
+        }
+    }
+
+    pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }

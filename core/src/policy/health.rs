@@ -84,15 +84,16 @@ impl Check {
         Self { kind: "upstream", name: Some(name.into()), state, detail: detail.into() }
     }
 
-    /// The store that all shims share: without it limits are counted in memory (R8).
-    pub fn redis(answers: bool) -> Self {
+    /// A store that all shims share, by what it is for: without it each shim goes on with its own
+    /// memory (C9, R8).
+    pub fn redis((what, answers): (&str, bool)) -> Self {
         let (state, detail) = match answers {
             true => (CheckState::Ok, ""),
             false => {
                 (CheckState::Degraded, "It does not answer, so each shim counts and stores alone.")
             }
         };
-        Self { kind: "redis", name: None, state, detail: detail.into() }
+        Self { kind: "redis", name: Some(what.into()), state, detail: detail.into() }
     }
 
     /// Maintenance: whoever is sent elsewhere would miss the page that says so.
@@ -133,16 +134,16 @@ impl CheckState {
     }
 }
 
-/// The checks of everything: of each upstream, and of Redis where the policy has it.
+/// The checks of everything: of each upstream, and of Redis by what it is used for.
 pub fn checks<'a>(
     upstreams: impl IntoIterator<Item = (&'a str, UpstreamSeen)>,
-    redis_answers: Option<bool>,
+    redis: impl IntoIterator<Item = (&'a str, bool)>,
     in_maintenance: bool,
     is_draining: bool,
 ) -> Vec<Check> {
     let upstreams = upstreams.into_iter().map(|(name, seen)| Check::upstream(name, seen));
     upstreams
-        .chain(redis_answers.map(Check::redis))
+        .chain(redis.into_iter().map(Check::redis))
         .chain(in_maintenance.then(Check::maintenance))
         .chain(is_draining.then(Check::drain))
         .collect()
@@ -160,6 +161,7 @@ mod tests {
         drains: bool,
     ) -> (u16, &'static str) {
         let named = upstreams.iter().map(|seen| ("a", *seen));
+        let redis = redis.map(|answers| ("limits", answers));
         let state = CheckState::of_all(&checks(named, redis, false, drains));
         (state.status(), state.as_str())
     }

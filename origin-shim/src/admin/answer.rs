@@ -7,9 +7,11 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use serde_json::{Value, json};
 use tidegate_core::policy::overrides::Objection;
+
+use super::events::Events;
 
 /// Tells an admin listener from whatever else may listen there.
 pub const VERSION: HeaderName = HeaderName::from_static("tidegate-admin");
@@ -80,9 +82,21 @@ impl Problem {
     }
 }
 
+/// What an answer is sent as.
+pub(super) type Body = Either<Full<Bytes>, Events>;
+
 /// A response with a text of this type.
-pub(super) fn text(content_type: &'static str, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(text));
+pub(super) fn text(content_type: &'static str, text: String) -> Response<Body> {
+    response(content_type, Either::Left(Full::from(text)))
+}
+
+/// A response that goes on for as long as the client likes.
+pub(super) fn events(events: Events) -> Response<Body> {
+    response("text/event-stream", Either::Right(events))
+}
+
+fn response(content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -92,7 +106,7 @@ pub(super) fn text(content_type: &'static str, text: String) -> Response<Full<By
 }
 
 /// The response for an answer.
-pub(super) fn respond(answer: Answer) -> Response<Full<Bytes>> {
+pub(super) fn respond(answer: Answer) -> Response<Body> {
     let (status, content_type, body, allow) = match answer {
         Ok(value) => (StatusCode::OK, "application/json", value, None),
         Err(Problem { status, body, allow }) => (status, "application/problem+json", body, allow),

@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
-use super::answer::{Answer, Problem, respond, text};
+use super::answer::{Answer, Body, Problem, events, respond, text};
+use super::events::Events;
 use super::guard::Guard;
 use super::{body, limits, maintenance, purge, reload, status};
 use crate::audit::Who;
@@ -22,12 +21,15 @@ pub(super) async fn answer(
     control: &Control,
     peer: SocketAddr,
     request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let answer = match guard.check(&parts) {
         Err(problem) => Err(problem),
         Ok(()) if is_look(&parts) && parts.uri.path() == "/metrics" => {
             return text(metrics::CONTENT_TYPE, metrics::expose(&Snapshot::take(control)));
+        }
+        Ok(()) if is_look(&parts) && parts.uri.path() == "/events" => {
+            return events(Events::begin(control));
         }
         Ok(()) => match body::read(body).await {
             Err(problem) => Err(problem),
@@ -47,6 +49,7 @@ async fn route(control: &Control, who: &Who, method: &str, path: &str, body: Str
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let method = if method == "HEAD" { "GET" } else { method };
     match (method, &*segments) {
+        ("GET", ["stats"]) => Ok(metrics::describe(control)),
         ("GET", ["status"]) => Ok(status::show(control)),
         ("POST", ["reload"]) => reload::reload(control, who).await,
         ("POST", ["purge"]) => purge::purge(control, who, body).await,
@@ -61,7 +64,7 @@ async fn route(control: &Control, who: &Who, method: &str, path: &str, body: Str
         ("GET", ["maintenance"]) => Ok(maintenance::show(control)),
         ("PUT", ["maintenance"]) => maintenance::set(control, who, body).await,
         ("DELETE", ["maintenance"]) => maintenance::end(control, who).await,
-        (_, ["status" | "metrics" | "limits"] | ["limits", _, "blocked"]) => {
+        (_, ["status" | "metrics" | "stats" | "events" | "limits"] | ["limits", _, "blocked"]) => {
             Err(Problem::method("GET, HEAD"))
         }
         (_, ["limits", _, "blocked", _]) => Err(Problem::method("DELETE")),
@@ -69,7 +72,7 @@ async fn route(control: &Control, who: &Who, method: &str, path: &str, body: Str
         (_, ["limits", _] | ["maintenance"]) => Err(Problem::method("GET, HEAD, PUT, DELETE")),
         _ => Err(Problem::unknown(
             "There is no such page of the admin listener.",
-            "known are /status, /metrics, /reload, /purge, /limits, /limits/NAME, /limits/NAME/blocked and /maintenance",
+            "known are /status, /metrics, /stats, /events, /reload, /purge, /limits, /limits/NAME, /limits/NAME/blocked and /maintenance",
         )),
     }
 }

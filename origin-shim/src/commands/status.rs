@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::Outcome;
 use super::maintenance;
-use super::operate::ShimArgument;
+use super::operate::{Operated, ShimArgument};
+use super::top;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -15,7 +16,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let status = arguments.shim.find()?.ask(Method::GET, &["status"], None)?;
+    let operated = arguments.shim.find()?;
+    let status = operated.ask(Method::GET, &["status"], None)?;
     if arguments.shim.json {
         println!("{status:#}");
         return Ok(());
@@ -27,6 +29,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     println!("policy       {}, hash {}", text(&policy["file"]), text(&policy["hash"]));
     println!("read         {}", text(&policy["read"]));
     println!("maintenance  {}", maintenance::describe(&status["maintenance"]));
+    if let Operated::Shim(_) = operated {
+        let stats = operated.ask(Method::GET, &["stats"], None)?;
+        println!("ready        {}", ready(&stats["ready"]));
+        println!("requests     {}", requests(&stats["requests"]));
+        println!("memory       {}", memory(&stats));
+    }
     if status["redis"].is_object() {
         println!("redis        {}", redis(&status["redis"]));
     }
@@ -40,6 +48,39 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         println!("             a restart forgets overrides: `[admin]` names no `state` file");
     }
     Ok(())
+}
+
+/// Whether requests should come here, and what is not as it should be.
+fn ready(ready: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut words = text(&ready["status"]);
+    for check in ready["checks"].as_array().into_iter().flatten() {
+        if check["status"] != "ok" {
+            let name = check["name"].as_str().map(|name| format!(" {name}")).unwrap_or_default();
+            words += &format!("; {}{name}: {}", text(&check["check"]), text(&check["detail"]));
+        }
+    }
+    words
+}
+
+/// Since the process began.
+fn requests(requests: &Value) -> String {
+    let number = |name: &str| requests[name].as_u64().unwrap_or_default();
+    let count = number("count");
+    let share = |part: u64| part as f64 * 100.0 / count.max(1) as f64;
+    let (hits, failed) = (share(number("hits")), share(number("failed")));
+    format!("{count}, {hits:.1} % from the cache, {failed:.1} % failed")
+}
+
+/// What it uses, where the system says that, and what stored answers take of it.
+fn memory(stats: &Value) -> String {
+    let zones = stats["zones"].as_array().into_iter().flatten();
+    let stored: u64 = zones.filter_map(|zone| zone["bytes"].as_u64()).sum();
+    let stored = top::bytes(&Value::from(stored));
+    match &stats["process"]["resident"] {
+        Value::Null => format!("{stored} of stored answers"),
+        resident => format!("{}, with {stored} of stored answers", top::bytes(resident)),
+    }
 }
 
 /// Whether Redis does its work, and what was done so far.

@@ -140,22 +140,51 @@ impl Text {
         for zone in &snapshot.zones {
             self.sample(name, &[("zone", &zone.name)], zone.bytes_max);
         }
-        let Some(redis) = snapshot.redis else { return };
-        self.family("tidegate_redis_up", "gauge", "Whether the Redis of the limits is asked.");
-        self.sample("tidegate_redis_up", &[], u8::from(!redis.is_open));
+        self.redis(snapshot);
+    }
+
+    fn redis(&mut self, snapshot: &Snapshot) {
+        if snapshot.redis.is_empty() {
+            return;
+        }
+        let name = "tidegate_redis_up";
+        self.family(name, "gauge", "Whether Redis is asked, by what it is used for.");
+        for (what, counted) in &snapshot.redis {
+            self.sample(name, &[("use", what)], u8::from(!counted.is_open));
+        }
         let name = "tidegate_redis_requests_total";
-        self.family(name, "counter", "Questions to the Redis of the limits.");
-        self.sample(name, &[], redis.round_trips);
+        self.family(name, "counter", "Questions to Redis.");
+        for (what, counted) in &snapshot.redis {
+            self.sample(name, &[("use", what)], counted.round_trips);
+        }
         let name = "tidegate_redis_failures_total";
         self.family(name, "counter", "Those that it did not answer.");
-        self.sample(name, &[], redis.failed);
+        for (what, counted) in &snapshot.redis {
+            self.sample(name, &[("use", what)], counted.failed);
+        }
         let name = "tidegate_redis_unasked_total";
-        self.family(
-            name,
-            "counter",
-            "Decisions that it was not asked for, since it failed before.",
-        );
-        self.sample(name, &[], redis.without);
+        self.family(name, "counter", "Questions that it was spared, since it failed before.");
+        for (what, counted) in &snapshot.redis {
+            self.sample(name, &[("use", what)], counted.without);
+        }
+        let Some(tier) = snapshot.second_tier else { return };
+        let name = "tidegate_second_tier_looks_total";
+        self.family(name, "counter", "Looks for answers in Redis, by what was found.");
+        for (result, count) in [
+            ("hit", tier.hits),
+            ("miss", tier.misses),
+            ("void", tier.void),
+            ("unreadable", tier.unreadable),
+        ] {
+            self.sample(name, &[("result", result)], count);
+        }
+        let name = "tidegate_second_tier_writes_total";
+        self.family(name, "counter", "Answers for Redis: written, or dropped as too many.");
+        self.sample(name, &[("result", "stored")], tier.stored);
+        self.sample(name, &[("result", "dropped")], tier.dropped);
+        let name = "tidegate_second_tier_invalidations_heard";
+        self.family(name, "gauge", "Whether what other shims invalidate is heard of.");
+        self.sample(name, &[], u8::from(tier.is_heard));
     }
 
     fn process(&mut self, snapshot: &Snapshot) {
@@ -178,6 +207,10 @@ impl Text {
         self.sample(name, &[("result", "refused")], snapshot.reloads.refused);
         self.family("tidegate_maintenance", "gauge", "Whether maintenance is on.");
         self.sample("tidegate_maintenance", &[], u8::from(snapshot.maintenance));
+
+        let name = "tidegate_log_lines_dropped_total";
+        self.family(name, "counter", "Lines of the request log that were too many to write.");
+        self.sample(name, &[], snapshot.log_dropped);
 
         let name = "process_start_time_seconds";
         self.family(name, "gauge", "When the process began.");

@@ -54,6 +54,20 @@ impl Measured {
         self.nanos = self.nanos.wrapping_add(histogram.nanos.load(Ordering::Relaxed));
     }
 
+    /// Adds other numbers.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.steps.iter_mut().zip(other.steps).for_each(|(sum, step)| *sum += step);
+        self.nanos = self.nanos.wrapping_add(other.nanos);
+    }
+
+    /// What has come since these were the numbers.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        let mut since = *self;
+        let steps = since.steps.iter_mut().zip(earlier.steps);
+        steps.for_each(|(now, before)| *now = now.saturating_sub(before));
+        Self { nanos: self.nanos.saturating_sub(earlier.nanos), ..since }
+    }
+
     /// How many there are in each step.
     pub const fn steps(&self) -> &[u64] {
         &self.steps

@@ -22,7 +22,7 @@ impl Process {
     }
 }
 
-fn resident() -> Option<u64> {
+pub(super) fn resident() -> Option<u64> {
     let pages = read("/proc/self/statm")?.split_whitespace().nth(1)?.parse::<u64>().ok()?;
     Some(pages * u64::try_from(rustix::param::page_size()).ok()?)
 }

@@ -44,7 +44,7 @@ pub(crate) struct Answered<'a> {
     pub(crate) method: &'a str,
     pub(crate) status: u16,
     /// The word of `X-Cache`.
-    pub(crate) outcome: &'a [u8],
+    pub(crate) outcome: &'a str,
     /// The word of `Cache-Status` that says why; none where a stored answer just served.
     pub(crate) reason: Option<&'a str>,
     pub(crate) collapsed: bool,
@@ -147,6 +147,12 @@ impl RouteTold {
         counts.map(|(_, count)| count).sum()
     }
 
+    /// Requests with this status.
+    pub fn of_status(&self, code: &str) -> u64 {
+        let counts = self.answers.iter().filter(|((_, status, _), _)| status == code);
+        counts.map(|(_, count)| count).sum()
+    }
+
     /// Requests whose status begins with this digit.
     pub fn of_class(&self, digit: char) -> u64 {
         let counts = self.answers.iter().filter(|((_, status, _), _)| status.starts_with(digit));
@@ -159,7 +165,6 @@ mod tests {
     use super::*;
 
     fn answered(outcome: &'static str, reason: Option<&'static str>) -> Answered<'static> {
-        let outcome = outcome.as_bytes();
         let took = Duration::from_millis(1);
         Answered { method: "GET", status: 200, outcome, reason, collapsed: false, took }
     }

@@ -9,6 +9,7 @@ use super::route::RouteTold;
 use crate::clock;
 use crate::control::{Control, Reloads};
 use crate::redis_link::Counted;
+use crate::second_tier::Done;
 use crate::tallies::Told;
 
 /// All numbers of a shim, at one moment.
@@ -36,10 +37,14 @@ pub struct Snapshot {
     pub waiting: usize,
     /// Connections of clients, and how many there may be; none before the server runs.
     pub connections: Option<(usize, usize)>,
-    /// How the Redis of the limits does, where the policy has one.
-    pub redis: Option<Counted>,
+    /// How Redis does, by what it is used for: `limits`, `answers`.
+    pub redis: Vec<(&'static str, Counted)>,
+    /// What was found among the answers in Redis.
+    pub second_tier: Option<Done>,
     /// Whether maintenance is on.
     pub maintenance: bool,
+    /// Lines of the request log that were too many.
+    pub log_dropped: u64,
     /// What the system says.
     pub process: Process,
     /// What requests need, and how it is.
@@ -101,8 +106,10 @@ impl Snapshot {
             zones: zones.collect(),
             waiting: shared.waiting_for_others(),
             connections: shared.capacity().map(|capacity| (capacity.held(), capacity.most())),
-            redis: in_force.redis.as_ref().map(|redis| redis.counted()),
+            redis: in_force.redis_counted().collect(),
+            second_tier: in_force.second_tier.as_ref().map(|tier| tier.done()),
             maintenance: in_force.policy.is_in_maintenance(at),
+            log_dropped: shared.log().dropped(),
             process: Process::look(),
             checks: shared.checks(at),
         }

@@ -42,8 +42,8 @@ pub(super) fn method(name: &str) -> usize {
 }
 
 /// The position of an outcome; that of an answer of our own for what is none.
-pub(super) fn outcome(word: &[u8]) -> usize {
-    OUTCOMES.iter().position(|known| known.as_bytes() == word).unwrap_or(OUTCOMES.len() - 1)
+pub(super) fn outcome(word: &str) -> usize {
+    OUTCOMES.iter().position(|known| *known == word).unwrap_or(OUTCOMES.len() - 1)
 }
 
 /// The position of a status code, below [`STATUSES`].
@@ -80,7 +80,7 @@ mod tests {
     fn p10_unknown_methods_share_a_word() {
         assert_eq!(METHODS[method("GET")], "GET");
         assert_eq!(METHODS[method("get")], "other");
-        assert_eq!(OUTCOMES[outcome(b"MISS")], "MISS");
-        assert_eq!(OUTCOMES[outcome(b"")], "NONE");
+        assert_eq!(OUTCOMES[outcome("MISS")], "MISS");
+        assert_eq!(OUTCOMES[outcome("")], "NONE");
     }
 }
