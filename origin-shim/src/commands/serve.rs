@@ -69,6 +69,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let stores = stores(&policy)?;
     let tls = certificates(&policy, &start, &places)?;
     let shared = Arc::new(Shared::new(InForce::new(policy, edge, tokens, redis, stores)));
+    #[cfg(feature = "otel")]
+    export_spans(&shared)?;
     let control = Control::new(shared, tls, start).map_err(|error| format!("tidegate: {error}"))?;
     let places: Vec<String> = server.places().map(url).collect();
     let operated_at = admin.as_ref().map(AdminListener::address);
@@ -80,6 +82,18 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             println!("tidegate: admin listener on http://{address}");
         }
     })?;
+    Ok(())
+}
+
+/// Sends spans to the collector that the environment names, if it names one.
+#[cfg(feature = "otel")]
+fn export_spans(shared: &Shared) -> Outcome {
+    use tidegate_origin::otel::{Collector, Exporter};
+    let collector = Collector::from_environment(|name| std::env::var(name).ok());
+    let collector = collector.map_err(|bad| format!("tidegate: {bad}"))?;
+    if let Some(collector) = collector {
+        shared.export_to(Exporter::start(collector)?);
+    }
     Ok(())
 }
 
