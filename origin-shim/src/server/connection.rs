@@ -35,13 +35,11 @@ pub(super) struct Door {
     pub(super) leaving: watch::Receiver<bool>,
 }
 
-impl Door {
-    /// Ends when connections should come to their end.
-    pub(super) async fn told_to_leave(&self) {
-        let mut leaving = self.leaving.clone();
-        // Whoever could tell is gone: then, too.
-        let _ = leaving.wait_for(|leaving| *leaving).await;
-    }
+/// Ends when connections should come to their end.
+pub(super) async fn told_to_leave(leaving: &watch::Receiver<bool>) {
+    let mut leaving = leaving.clone();
+    // Whoever could tell is gone: then, too.
+    let _ = leaving.wait_for(|leaving| *leaving).await;
 }
 
 /// Serves what a client sends over TCP. A connection that breaks off is its client's business.
@@ -96,7 +94,7 @@ async fn first(peek: impl Future<Output = io::Result<usize>>, door: &Door) -> Op
     let peeked = tokio::select! {
         peeked = &mut peek => peeked,
         // The request may be on its way.
-        () = door.told_to_leave() => {
+        () = told_to_leave(&door.leaving) => {
             tokio::time::timeout(GRACE, peek).await.ok()?
         }
     };

@@ -1,24 +1,28 @@
 //! HTTP/2 (RFC 9113) with a client, within bounds.
 
+mod progress;
+
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::header::{COOKIE, HOST};
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tidegate_core::respond::Problem;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 
-use super::connection::{Door, HEAD_TIMEOUT};
+use super::connection::{Door, HEAD_TIMEOUT, told_to_leave};
 use crate::body::Body;
 use crate::client::Client;
-use crate::http1::Malformed;
+use crate::gate::Gate;
+use crate::http1::{Answering, Malformed};
+use progress::{Progress, Watched};
 
 /// What a client without TLS sends first (RFC 9113 §3.4), as much as tells it from HTTP/1.
 pub(super) const BEGIN: [u8; 4] = *b"PRI ";
@@ -37,10 +41,13 @@ const FAULTS: usize = 256;
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What is kept of one answer for a client that does not read.
-const SEND_BUFFER: usize = 128 * 1024;
+const SEND_BUFFER: usize = 64 * 1024;
 /// A client that sends nothing for so long is asked whether it is there, and has so long to say it.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// A client that is told to leave must take a piece of an answer in this time, unless it waits for
+/// one (P2).
+const STALLED: Duration = Duration::from_secs(60);
 /// A client that has never asked gets this long to do so once it is told to leave.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// After a time without a request, the client is told to come by another connection.
@@ -51,16 +58,51 @@ pub(super) async fn serve<S>(stream: S, client: Client, door: &Door) -> Result<(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let asked = Arc::new(AtomicU64::new(0));
+    let asker = Asker { gate: Arc::clone(&door.gate), client };
+    serve_by(stream, Arc::new(asker), door.leaving.clone()).await
+}
+
+/// A gate, and who is before it.
+struct Asker {
+    gate: Arc<Gate>,
+    client: Client,
+}
+
+impl Answering for Asker {
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send {
+        Arc::clone(&self.gate).handle(request, self.client)
+    }
+
+    fn refuse(&self, problem: &Problem) -> Response<Body> {
+        self.gate.refuse(problem)
+    }
+}
+
+/// The same with anything that answers, until `leaving` says `true` or its sender is gone.
+async fn serve_by<S, A>(
+    stream: S,
+    answering: Arc<A>,
+    leaving: watch::Receiver<bool>,
+) -> Result<(), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Answering + Send + Sync + 'static,
+{
+    let progress = Arc::new(Progress::default());
     let service = service_fn(|request: Request<Incoming>| {
-        asked.fetch_add(1, Ordering::Relaxed);
-        let (mut request, gate) = (request.map(Body::passing), Arc::clone(&door.gate));
+        let (progress, answering) = (Arc::clone(&progress), Arc::clone(&answering));
+        let ours = progress.ask();
         async move {
-            if let Some(problem) = objection(&request) {
-                return Ok::<_, Infallible>(gate.refuse(&problem));
-            }
-            join_cookies(request.headers_mut());
-            Ok(gate.handle(request, client).await)
+            let mut request = request.map(Body::passing);
+            let answer = match objection(&request) {
+                Some(problem) => answering.refuse(&problem),
+                None => {
+                    join_cookies(request.headers_mut());
+                    answering.answer(request).await
+                }
+            };
+            drop(ours);
+            Ok::<_, Infallible>(answer.map(|body| Watched::new(body, progress)))
         }
     });
     let connection = http2::Builder::new(TokioExecutor::new())
@@ -80,21 +122,29 @@ where
     loop {
         tokio::select! {
             done = &mut connection => return done,
-            () = door.told_to_leave() => break,
+            () = told_to_leave(&leaving) => break,
             () = tokio::time::sleep(patience) => {}
         }
-        let asked = asked.load(Ordering::Relaxed);
+        let asked = progress.asked();
         if asked == answered {
             break;
         }
         (answered, patience) = (asked, IDLE);
     }
     connection.as_mut().graceful_shutdown();
-    if asked.load(Ordering::Relaxed) == 0 {
-        // What it may have on its way comes at once or not at all.
-        return tokio::time::timeout(GOODBYE, connection).await.unwrap_or(Ok(()));
+    // What a client that has never asked may have on its way comes at once or not at all.
+    let patience = if progress.asked() == 0 { GOODBYE } else { STALLED };
+    let mut moved = progress.moved();
+    loop {
+        tokio::select! {
+            done = &mut connection => return done,
+            () = tokio::time::sleep(patience) => {}
+        }
+        if progress.moved() == moved && !progress.is_ours() {
+            return Ok(());
+        }
+        moved = progress.moved();
     }
-    connection.await
 }
 
 /// What is wrong with a request that hyper lets pass.
@@ -123,6 +173,94 @@ fn join_cookies(fields: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use bytes::Bytes;
+    use http_body::Frame;
+    use hyper::client::conn::http2::{self as client, SendRequest};
+    use tokio::time::Instant;
+
+    /// Answers with 10 MB, or with what the client sends for as long as it sends.
+    struct Both;
+
+    impl Answering for Both {
+        async fn answer(&self, request: Request<Body>) -> Response<Body> {
+            Response::new(match request.uri().path() {
+                "/echo" => request.into_body(),
+                _ => Body::whole(vec![b'x'; 10_000_000]),
+            })
+        }
+
+        fn refuse(&self, problem: &Problem) -> Response<Body> {
+            panic!("{problem:?}")
+        }
+    }
+
+    /// How long the connection of a client lasts that opens it so, and then does nothing but keep
+    /// what it has been given.
+    async fn lasts<T>(open: impl AsyncFnOnce(SendRequest<Endless>) -> T) -> Duration {
+        let (client, server) = tokio::io::duplex(1 << 20);
+        let (_stay, leaving) = watch::channel(false);
+        let served = tokio::spawn(serve_by(server, Arc::new(Both), leaving));
+        let connected = client::handshake(TokioExecutor::new(), TokioIo::new(client)).await;
+        let (requests, connection) = connected.unwrap();
+        tokio::spawn(connection);
+        let begin = Instant::now();
+        let _kept = open(requests).await;
+        let _ = tokio::time::timeout(Duration::from_secs(3600), served).await;
+        begin.elapsed()
+    }
+
+    /// A body of which nothing comes and that does not end.
+    struct Endless;
+
+    impl http_body::Body for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    fn to(path: &str) -> Request<Endless> {
+        Request::post(format!("http://a{path}")).body(Endless).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_never_asks_is_let_go() {
+        let polite = lasts(async |requests| requests).await;
+        assert_eq!(polite.as_secs(), HEAD_TIMEOUT.as_secs(), "it goes when it is told");
+        let (_silent, server) = tokio::io::duplex(1 << 20);
+        let (_stay, leaving) = watch::channel(false);
+        let begin = Instant::now();
+        serve_by(server, Arc::new(Both), leaving).await.unwrap();
+        assert_eq!(begin.elapsed().as_secs(), (HEAD_TIMEOUT + GOODBYE).as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p2_who_reads_nothing_is_let_go_though_it_answers_pings() {
+        let lasted = lasts(async |mut requests| {
+            let answer = requests.send_request(to("/large")).await.unwrap();
+            (requests, answer)
+        });
+        let lasted = lasted.await;
+        assert!(lasted < HEAD_TIMEOUT + IDLE + STALLED * 2, "{lasted:?}");
+        assert!(lasted > STALLED, "{lasted:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_merely_quiet_goes_on() {
+        let lasted = lasts(async |mut requests| {
+            let answer = requests.send_request(to("/echo")).await.unwrap();
+            (requests, answer)
+        });
+        assert_eq!(lasted.await.as_secs(), 3600, "as long as anybody looks");
+    }
 
     #[test]
     fn cookies_become_one_line() {
