@@ -91,6 +91,9 @@ pub struct CacheExplanation {
     /// What it can be invalidated by besides its URI.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// The cache only watches, and the origin answers.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// In which coding the body leaves, if the answer suits the rule.
@@ -199,6 +202,7 @@ fn cache<F: Fields + ?Sized>(
             key_name: None,
             zone: None,
             tags: Vec::new(),
+            shadow: false,
         },
         Ok(rule) => CacheExplanation {
             decision: "cache",
@@ -222,6 +226,7 @@ fn cache<F: Fields + ?Sized>(
                     tags.map(|tag| tag.as_str().to_owned()).collect()
                 }
             },
+            shadow: plan.tier == Tier::Origin && plan.route.is_some_and(|route| route.shadow),
         },
     }
 }
@@ -401,6 +406,9 @@ impl fmt::Display for Explanation {
             if let Some(value) = value {
                 self.line(f, name, format_args!("{value}"))?;
             }
+        }
+        if self.cache.shadow {
+            self.line(f, "shadow", format_args!("the origin answers all the same"))?;
         }
         if let Some(Zone { name, bytes, capacity }) = &self.cache.zone {
             match capacity {

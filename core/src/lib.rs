@@ -100,6 +100,7 @@ pub mod respond;
 pub mod response;
 pub mod reuse;
 pub mod rule;
+pub mod shadow;
 pub mod signature;
 mod sort;
 pub mod status_ttl;

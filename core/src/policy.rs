@@ -282,6 +282,13 @@ pub struct Route {
     /// Caching at the origin; none is bypass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<CacheRule>,
+    /// Whether the origin answers although the shim caches, to see what would differ.
+    #[serde(
+        default,
+        deserialize_with = "canonical::of_the_shim",
+        skip_serializing_if = "core::ops::Not::not"
+    )]
+    pub shadow: bool,
     /// What browsers are told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub browser: Option<BrowserRule>,

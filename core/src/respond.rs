@@ -15,8 +15,10 @@ use crate::rate::{Admission, Refused, Verdict};
 use crate::request::Request;
 use crate::reuse::ForwardReason;
 use crate::rule::Risk;
+use crate::shadow::Shadowed;
 use crate::signature;
 use crate::store::Store;
+use crate::stored::Stored;
 use crate::target::BadTarget;
 use crate::text::Text;
 use crate::tier::SURROGATE_DEVICE;
@@ -39,6 +41,24 @@ pub fn bypassed(plan: &Plan<'_>, status: Option<u16>) -> CacheStatus<'static> {
     CacheStatus { cache: plan.tier.cache_name(), outcome, key: None, detail }
 }
 
+/// The member for a request that the origin answered with `status` while the cache watched: what
+/// that would have done, and what became of the answer.
+pub fn shadowed<'a>(
+    tier: Tier,
+    what: Shadowed,
+    status: u16,
+    kept: &Store,
+    now: Timestamp,
+    key: Option<&'a str>,
+) -> CacheStatus<'a> {
+    let stored = match kept {
+        Store::Keep { stored, .. } => Some(ttl(stored, now)),
+        Store::Skip(_) => None,
+    };
+    let outcome = Outcome::Forward { why: Fwd::Bypass, status: Some(status), stored };
+    CacheStatus { cache: tier.cache_name(), outcome, key, detail: Some(what.as_str()) }
+}
+
 /// The member for a request that went forward and came back with `status`; `kept` is what
 /// became of the answer.
 pub fn forwarded<'a>(
@@ -50,17 +70,19 @@ pub fn forwarded<'a>(
     key: Option<&'a str>,
 ) -> CacheStatus<'a> {
     let (stored, detail) = match kept {
-        Store::Keep { stored, .. } => (
-            Some(match stored.fresh_for(now) {
-                Some(ttl) => Ttl::fresh(ttl),
-                None => Ttl::stale(stored.staleness(now)),
-            }),
-            why.detail(),
-        ),
+        Store::Keep { stored, .. } => (Some(ttl(stored, now)), why.detail()),
         Store::Skip(not_stored) => (None, Some(not_stored.as_str())),
     };
     let outcome = Outcome::Forward { why: why.fwd(), status: Some(status), stored };
     CacheStatus { cache: tier.cache_name(), outcome, key, detail }
+}
+
+/// For how long an answer that was just stored is fresh.
+fn ttl(stored: &Stored, now: Timestamp) -> Ttl {
+    match stored.fresh_for(now) {
+        Some(ttl) => Ttl::fresh(ttl),
+        None => Ttl::stale(stored.staleness(now)),
+    }
 }
 
 /// Sets Age (RFC 9111 §5.1) on an answer from the cache.

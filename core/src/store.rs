@@ -53,6 +53,8 @@ pub enum NotStored {
     NoFreshness,
     /// Its body is longer than this store takes: the one reason that shells find themselves.
     TooLarge,
+    /// The cache only watches, and would not have asked for it.
+    Shadowed,
 }
 
 impl NotStored {
@@ -70,6 +72,7 @@ impl NotStored {
             Self::VaryAnything => "vary-anything",
             Self::NoFreshness => "no-freshness",
             Self::TooLarge => "too-large",
+            Self::Shadowed => "shadowed",
         }
     }
 }

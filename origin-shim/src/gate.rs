@@ -9,6 +9,7 @@ mod fetched;
 mod find;
 mod heads;
 mod known;
+mod shadow;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -28,7 +29,6 @@ use tidegate_core::policy::health::{self, Check, Probe};
 use tidegate_core::policy::{Bypass, Closed};
 use tidegate_core::rate::Counted;
 use tidegate_core::respond::Problem;
-use tidegate_core::reuse::ForwardReason;
 use tidegate_core::signature::Verified;
 use tidegate_core::{
     CacheKey, CacheRule, Host, Method, Plan, Request, Reuse, Scheme, Target, Tier, Timestamp,
@@ -37,7 +37,7 @@ use tidegate_core::{
 
 use crate::account::{Account, Asked};
 use crate::answer_store::Answer;
-use crate::asking::{Turn, Turns};
+use crate::asking::Turns;
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock;
@@ -278,6 +278,9 @@ impl Gate {
         let mut response = match (refused, plan.cache) {
             (Some(problem), _) => answer::problem(&problem),
             (_, Err(_)) => self.pass(&passage, body).await,
+            (_, Ok(rule)) if passage.is_shadowed() => {
+                self.answer_in_shadow(&mut passage, rule).await
+            }
             (_, Ok(rule)) => self.answer(&mut passage, rule).await,
         };
         passage.close(&self.shared, &account, &response);
@@ -319,7 +322,8 @@ impl Gate {
         if decision.answer().is_some_and(lacks) {
             return match decision.for_the_rest(rule, passage.asked) {
                 Some((part, why)) => {
-                    self.fetch(passage, rule, (key, turn), why, Known::Part(part)).await
+                    let fetch = Fetch { passage, rule, key, why, turn, shadow: None };
+                    self.fetch(fetch, Known::Part(part)).await
                 }
                 None => answer::problem(&Problem::not_in_cache()),
             };
@@ -337,32 +341,24 @@ impl Gate {
                 response
             }
             Reuse::Revalidate { answer, why } => {
-                self.fetch(passage, rule, (key, turn), why, Known::ToConfirm(answer)).await
+                let fetch = Fetch { passage, rule, key, why, turn, shadow: None };
+                self.fetch(fetch, Known::ToConfirm(answer)).await
             }
             Reuse::Forward { fallback, why } => {
                 let known = fallback.map_or(Known::Nothing, Known::Fallback);
-                self.fetch(passage, rule, (key, turn), why, known).await
+                let fetch = Fetch { passage, rule, key, why, turn, shadow: None };
+                self.fetch(fetch, known).await
             }
             Reuse::Unsatisfiable => answer::problem(&Problem::not_in_cache()),
         }
     }
 
     /// Asks upstream, where the limits on misses let it.
-    async fn fetch(
-        &self,
-        passage: &Passage<'_>,
-        rule: &CacheRule,
-        (key, turn): (CacheKey, Option<Turn>),
-        why: ForwardReason,
-        known: Known,
-    ) -> Response<Body> {
-        let verdict = self.admit(passage, Counted::Misses).await;
+    async fn fetch(&self, fetch: Fetch<'_>, known: Known) -> Response<Body> {
+        let verdict = self.admit(fetch.passage, Counted::Misses).await;
         let mut response = match verdict.refused() {
             Some(refused) => answer::problem(&Problem::refused(refused)),
-            None => {
-                let fetch = Fetch { passage, rule, key, why, turn };
-                fetch.run(&self.upstream, known, Body::empty()).await
-            }
+            None => fetch.run(&self.upstream, known, Body::empty()).await,
         };
         admission::tell(&verdict, &mut response);
         response

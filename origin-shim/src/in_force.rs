@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::redis_limiter::RedisLimiter;
 use crate::redis_link::Counted;
 use crate::second_tier::SecondTier;
+use crate::shadows::Shadows;
 use crate::tallies::Tallies;
 use crate::tokens::Tokens;
 use crate::zones::Zones;
@@ -45,6 +46,8 @@ pub struct InForce {
     pub metrics: Metrics,
     /// What is invalidated here and has to be told to the edge.
     pub outbox: Arc<Outbox>,
+    /// What caches would do that only watch.
+    pub shadows: Arc<Shadows>,
 }
 
 impl InForce {
@@ -60,7 +63,7 @@ impl InForce {
         let tallies = Tallies::new(&file.model().limits);
         let metrics = Metrics::new(&file);
         let (policy, edge, tokens) = (file.clone(), Arc::new(edge), Arc::new(tokens));
-        let outbox = Arc::default();
+        let (outbox, shadows) = (Arc::default(), Arc::default());
         let file = Arc::new(file);
         Self {
             file,
@@ -74,6 +77,7 @@ impl InForce {
             tallies,
             metrics,
             outbox,
+            shadows,
         }
     }
 
@@ -94,7 +98,7 @@ impl InForce {
         let tallies = self.tallies.succeed(&policy.model().limits);
         let metrics = self.metrics.succeed(&policy);
         let (file, edge) = (Arc::new(file), Arc::new(edge));
-        let outbox = Arc::clone(&self.outbox);
+        let (outbox, shadows) = (Arc::clone(&self.outbox), Arc::clone(&self.shadows));
         Self {
             file,
             policy,
@@ -107,6 +111,7 @@ impl InForce {
             tallies,
             metrics,
             outbox,
+            shadows,
         }
     }
 
@@ -125,6 +130,7 @@ impl InForce {
             answers: self.answers.succeed(&self.file),
             second_tier: self.second_tier.clone(),
             outbox: Arc::clone(&self.outbox),
+            shadows: Arc::clone(&self.shadows),
         }
     }
 

@@ -40,6 +40,7 @@ pub mod redis_link;
 pub mod request_log;
 pub mod second_tier;
 pub mod server;
+pub mod shadows;
 pub mod stores;
 pub mod tallies;
 pub mod tokens;

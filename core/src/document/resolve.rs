@@ -194,6 +194,14 @@ fn route(
             "give the route an `origin` rule: the edge has no zones",
         );
     }
+    let Located { value: shadow, span } = section.shadow;
+    if shadow && !kept_by_shim {
+        context.report(
+            span,
+            "`shadow` means nothing on a route that the shim does not cache",
+            "give the route an `origin` rule",
+        );
+    }
     if !tags.value.is_empty() && !kept_by_shim && !kept_at_the_edge {
         context.report(
             tags.span.clone(),
@@ -250,6 +258,7 @@ fn route(
         edge_cache: section.edge_cache.map(|cache| cache.value).unwrap_or_default(),
         origin: origin
             .and_then(|section| cache_rule(section, Tier::Origin, &rule, zone_ttl, context)),
+        shadow,
         browser: browser.map(|section| section.0),
     }
 }

@@ -168,6 +168,10 @@ section! {
         optional edge_cache: Located<EdgeCache>,
         /// Caching at the origin, in the shim: likewise.
         optional origin: Located<CacheSection>,
+        /// Whether the origin answers although the shim caches: to see what caching would do before it
+        /// does. The shim decides, looks up, stores and counts as its rule says, and notes where what
+        /// is stored would have differed from the origin's answer.
+        default shadow: Located<bool>,
         /// What browsers are told, on answers that the origin does not protect by `no-store`,
         /// `private` or a cookie: a preset, a time, or a table.
         optional browser: BrowserSection,

@@ -1,12 +1,13 @@
 //! `GET /status`
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tidegate_core::time::rfc3339::Rfc3339;
 
 use super::maintenance;
 use crate::clock;
 use crate::control::Control;
 use crate::operating;
+use crate::shadows::Shadows;
 
 /// What runs, since when, and under which policy.
 pub(super) fn show(control: &Control) -> Value {
@@ -26,10 +27,31 @@ pub(super) fn show(control: &Control) -> Value {
         "redis": redis,
         "cache": {
             "waiting": control.shared().waiting_for_others(),
+            "shadows": shadows(&in_force.shadows),
             "redis": in_force.second_tier.as_ref().map(|tier| operating::second_tier(&tier.done())),
         },
         "maintenance": maintenance::state(control),
         "overrides": said.overrides.to_value(),
         "overrides_survive_restart": control.has_state_file(),
     })
+}
+
+/// What caches would have done that only watch, by routes.
+fn shadows(shadows: &Shadows) -> Value {
+    let each = shadows.seen().into_iter().map(|(route, seen)| {
+        let would: Map<String, Value> =
+            seen.would.iter().map(|(what, count)| (what.as_str().into(), json!(count))).collect();
+        let last = seen.last.map(|(key, what)| json!({ "key": key, "differs_in": what }));
+        let seen = json!({
+            "would": would,
+            "compared": seen.compared,
+            "differed": seen.differed,
+            "status": seen.status,
+            "body": seen.body,
+            "fields": seen.fields,
+            "last": last,
+        });
+        (route, seen)
+    });
+    Value::Object(each.collect())
 }

@@ -22,6 +22,7 @@ use crate::answer_store::Answer;
 use crate::body::Body;
 use crate::multipart;
 use crate::operating;
+use crate::recording::Recorder;
 
 /// How `Cache-Status` calls the store behind the memory.
 const FROM_REDIS: &str = "redis";
@@ -214,6 +215,17 @@ pub(super) fn not_modified(response: &mut Response<Body>) {
         .collect();
     for name in described {
         response.headers_mut().remove(name);
+    }
+}
+
+/// Gives a client the body that is recorded on its way, or 304 if it has that, and then it is
+/// recorded behind its back.
+pub(super) fn fill_recorded(response: &mut Response<Body>, recorder: Recorder, has_it: bool) {
+    if has_it {
+        tokio::spawn(recorder.drain());
+        not_modified(response);
+    } else {
+        *response.body_mut() = Body::Recorded(recorder);
     }
 }
 

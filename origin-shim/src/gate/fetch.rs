@@ -24,6 +24,7 @@ use super::fetched::{Fetched, complete};
 use super::find::Renewed;
 use super::heads::{merge, storable};
 use super::known::Known;
+use super::shadow::{Comparison, Shadow};
 use super::{Gate, Passage, answer, read_target};
 use crate::answer_store::Answer;
 use crate::asking::{End, Place, Turn};
@@ -47,6 +48,8 @@ pub(super) struct Fetch<'a> {
     pub(super) why: ForwardReason,
     /// The right to ask on behalf of others, until the answer is stored.
     pub(super) turn: Option<Turn>,
+    /// What the cache would have done, where it only watches.
+    pub(super) shadow: Option<Shadow>,
 }
 
 impl Gate {
@@ -87,7 +90,7 @@ impl Gate {
         let Some(rule) = rule else { return self.bypass(passage, body).await };
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
         let why = ForwardReason::Method;
-        let fetch = Fetch { passage, rule, key, why, turn: None };
+        let fetch = Fetch { passage, rule, key, why, turn: None, shadow: None };
         fetch.run(&self.upstream, Known::Nothing, body).await
     }
 
@@ -147,7 +150,8 @@ impl Gate {
                 return None;
             }
         };
-        let fetch = Fetch { passage: &passage, rule, key, why, turn: Some(turn) };
+        let turn = Some(turn);
+        let fetch = Fetch { passage: &passage, rule, key, why, turn, shadow: None };
         Some(fetch.run(&self.upstream, Known::to_confirm(stale), Body::empty()).await)
     }
 }
@@ -288,6 +292,10 @@ impl Fetch<'_> {
         let answered = Answered::read(Tier::Origin, status.as_u16(), &head, now);
         let decision = store(self.rule, self.passage.asked, &answered, &asked.exchange);
         let decision = self.passage.own_variance(decision, &head);
+        let decision = match &self.shadow {
+            Some(shadow) => shadow.what.keep(decision),
+            None => decision,
+        };
 
         self.passage.invalidate(status, &head);
         let mut response = Response::new(Body::empty());
@@ -296,6 +304,9 @@ impl Fetch<'_> {
         let has_it = answer::client_has(self.passage, status, &head, now);
         self.say(&mut response, status.as_u16(), &decision, &asked.exchange);
         answer::finish(self.passage, &mut response, &head);
+        let shadow = self.shadow.take();
+        let comparison =
+            shadow.and_then(|shadow| shadow.compare(self.passage, &self.key, status, &head));
         let came_with = self.passage.offer.map(|_| head.clone());
         let is_kept = matches!(decision, Store::Keep { .. });
         let mut coder = None;
@@ -305,10 +316,16 @@ impl Fetch<'_> {
             self.end_turn(if fails { End::Failed } else { End::Unshared });
         }
         match decision {
-            Store::Skip(_) if begin.is_empty() => *response.body_mut() = Body::Passing(incoming),
-            Store::Skip(_) => {
-                *response.body_mut() = Body::Recorded(Recorder::unrecorded(begin, incoming));
-            }
+            Store::Skip(_) => match comparison {
+                Some(comparison) => {
+                    let recorder = comparison.of_body(begin, incoming);
+                    answer::fill_recorded(&mut response, recorder, has_it);
+                }
+                None if begin.is_empty() => *response.body_mut() = Body::Passing(incoming),
+                None => {
+                    *response.body_mut() = Body::Recorded(Recorder::unrecorded(begin, incoming));
+                }
+            },
             Store::Keep { stored, vary } => {
                 self.passage.remember_alike(&self.key, &head);
                 coder = self.passage.offer.map(|_| Coder::new(self.key.clone()));
@@ -330,13 +347,9 @@ impl Fetch<'_> {
                     },
                 };
                 let stores = self.passage.stores();
-                let recorder = record(stores, (self.key, self.turn), (begin, incoming), answer);
-                if has_it {
-                    tokio::spawn(recorder.drain());
-                    answer::not_modified(&mut response);
-                } else {
-                    *response.body_mut() = Body::Recorded(recorder);
-                }
+                let waiting = (self.turn, comparison);
+                let recorder = record(stores, self.key, (begin, incoming), answer, waiting);
+                answer::fill_recorded(&mut response, recorder, has_it);
             }
         }
         if let Some(head) = came_with {
@@ -441,7 +454,11 @@ impl Fetch<'_> {
         let Passage { plan, asked, visitor, .. } = self.passage;
         let key = plan.key_name(asked, &visitor.identity);
         let now = exchange.received_at;
-        let status = respond::forwarded(plan.tier, self.why, status, decision, now, key.as_deref());
+        let key = key.as_deref();
+        let status = match &self.shadow {
+            Some(shadow) => shadow.status(self.passage, status, decision, now, key),
+            None => respond::forwarded(plan.tier, self.why, status, decision, now, key),
+        };
         respond::cache_status(response.headers_mut(), &status);
     }
 }
@@ -507,14 +524,18 @@ fn is_for_others(decision: &Store, now: Timestamp) -> bool {
 /// who wait for it.
 fn record(
     stores: Stores,
-    (key, turn): (CacheKey, Option<Turn>),
+    key: CacheKey,
     (begin, incoming): (Bytes, Incoming),
     answer: Answer,
+    (turn, comparison): (Option<Turn>, Option<Comparison>),
 ) -> Recorder {
     let limit = stores.memory.object_max();
     let notice = turn.as_ref().map(Turn::notice);
     let hand_over = move |recorded: Result<Bytes, NotWhole>| {
         let now = clock::now();
+        if let Some(comparison) = comparison {
+            comparison.end(recorded.as_ref());
+        }
         let end = match recorded {
             Ok(body) => {
                 stores.put(key, Answer { body, ..answer }, now);

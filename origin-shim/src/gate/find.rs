@@ -47,6 +47,11 @@ impl Passage<'_> {
         fresh.next().map_or(Lookup::Nothing, Lookup::Found)
     }
 
+    /// Whether the cache of the route only watches.
+    pub(super) fn is_shadowed(&self) -> bool {
+        self.plan.route.is_some_and(|route| route.shadow)
+    }
+
     /// Where the answer will lie.
     pub(super) fn place(&self, key: &CacheKey) -> Place {
         let variant = self.store().variant(key, &self.parts.headers);
@@ -153,7 +158,7 @@ impl Gate {
 
 impl Passage<'_> {
     /// What lies in Redis, if it is newer than what is in memory: there from now on, too.
-    async fn look_in_redis(
+    pub(super) async fn look_in_redis(
         &mut self,
         key: &CacheKey,
         known: Option<&Arc<Answer>>,
@@ -193,7 +198,7 @@ impl Passage<'_> {
 
 /// Whether upstream is asked because nothing is stored that serves: not because somebody wants its
 /// word all the same.
-fn is_missing(decision: &Decision) -> bool {
+pub(super) fn is_missing(decision: &Decision) -> bool {
     let (Reuse::Revalidate { why, .. } | Reuse::Forward { why, .. }) = decision else {
         return false;
     };

@@ -7,6 +7,7 @@ use crate::admin::AdminListener;
 use crate::control::Control;
 use crate::edge_outbox::{NotTold, Told};
 use crate::edge_signature::Report;
+use crate::shadows;
 use crate::tallies::Rehearsals;
 use crate::tokens::FetchError;
 
@@ -73,12 +74,14 @@ pub(super) async fn operate(admin: Option<AdminListener>, control: &Arc<Control>
     std::future::pending().await
 }
 
-/// Says what limits would refuse that are rehearsed, and whom the edge did not send, for ever.
+/// Says what limits would refuse that are rehearsed, whom the edge did not send, and what caches
+/// would have answered differently that only watch, for ever.
 #[allow(clippy::print_stderr, reason = "whoever rehearses a limit or changes keys reads the log")]
 pub(super) async fn tell_of_refusals(control: &Control) {
     /// A look costs a few additions for each limit that is rehearsed.
     const EVERY: Duration = Duration::from_secs(1);
     let (mut rehearsals, mut unsigned) = (Rehearsals::default(), Report::default());
+    let mut shadows = shadows::Report::default();
     let start = Instant::now();
     loop {
         tokio::time::sleep(EVERY).await;
@@ -88,6 +91,9 @@ pub(super) async fn tell_of_refusals(control: &Control) {
             eprintln!("tidegate: {line}");
         }
         if let Some(line) = unsigned.look(&in_force.edge, start.elapsed()) {
+            eprintln!("tidegate: {line}");
+        }
+        for line in shadows.look(&in_force.shadows, start.elapsed()) {
             eprintln!("tidegate: {line}");
         }
     }
