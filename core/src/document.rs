@@ -46,6 +46,7 @@ mod signature;
 mod spelling;
 mod tls;
 mod twins;
+mod upstreams;
 mod values;
 
 use toml::de::DeTable;

@@ -9,6 +9,7 @@
 //! | who asks? | [`Policy::evidence`], [`token::open`] → [`Identity`] |
 //! | may this client proceed? | [`Admission::decide`] |
 //! | what identifies the answer? | [`CacheKey::of`] |
+//! | which server is asked, and whether any is? | [`upstream::Group`] → [`upstream::Choice`] |
 //! | can the stored copy answer? (RFC 9111 §4) | [`reuse::reuse`] → [`Reuse`] |
 //! | what does this answer to a revalidation do to it? (§4.3) | [`refresh::refresh`] → [`Refresh`] |
 //! | may we keep this answer? (§3) | [`store::store`] → [`Store`] |
@@ -111,6 +112,7 @@ pub mod text;
 pub mod tier;
 pub mod time;
 pub mod token;
+pub mod upstream;
 
 pub use freshness::Exchange;
 pub use headers::{Fields, FieldsMut};

@@ -23,6 +23,7 @@ mod route_table;
 pub mod template;
 mod terms;
 pub mod units;
+pub mod upstream;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -49,6 +50,7 @@ pub use published::Published;
 pub use redis::Redis;
 pub use template::Template;
 pub use terms::Terms;
+pub use upstream::Upstream;
 
 use crate::canonical::{self, Unreadable};
 use crate::compress::CompressionRule;
@@ -215,14 +217,6 @@ pub struct IdentityRule {
     pub jwt: Option<TokenRule>,
 }
 
-/// A group of servers that answer alike.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Upstream {
-    /// Their addresses, `host:port`.
-    pub servers: Vec<String>,
-}
-
 /// What one kind of request is and how it is treated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -250,6 +244,14 @@ pub struct Route {
         skip_serializing_if = "Option::is_none"
     )]
     pub zone: Option<usize>,
+    /// Stale answers serve while the breaker of its upstream is open, even those that the origin
+    /// forbids to serve so.
+    #[serde(
+        default,
+        deserialize_with = "canonical::of_the_shim",
+        skip_serializing_if = "core::ops::Not::not"
+    )]
+    pub unsafe_stale_while_open: bool,
     /// What its answers are invalidated by, besides their URI.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Template>,

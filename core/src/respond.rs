@@ -267,6 +267,16 @@ impl Problem {
         Self::new(502, "upstream-failed", detail)
     }
 
+    /// 503 while nobody is asked, since those who were asked failed (P6).
+    pub fn upstream_open(detail: impl Into<String>, wait: Duration) -> Self {
+        Self { retry_after: Some(ceil_secs(wait)), ..Self::new(503, "breaker-open", detail) }
+    }
+
+    /// 503 where every server is at as much as it may be, and too many wait.
+    pub fn upstream_crowded(detail: impl Into<String>, wait: Duration) -> Self {
+        Self { retry_after: Some(ceil_secs(wait)), ..Self::new(503, "upstream-crowded", detail) }
+    }
+
     /// 504: upstream does not answer in time.
     pub fn upstream_silent(detail: impl Into<String>) -> Self {
         Self::new(504, "upstream-silent", detail)

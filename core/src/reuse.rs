@@ -270,6 +270,16 @@ pub fn serves_on_error(stored: &Stored, now: Timestamp) -> bool {
     !stored.forbids_stale && !stored.always_revalidate && now < stored.serve_on_error_until
 }
 
+/// The word for a stale answer that serves because nobody asks the origin at the moment.
+pub const BREAKER_OPEN: &str = "breaker-open";
+
+/// Whether a stale answer may serve while nobody asks the origin (P6): a cache that is cut off
+/// from it may, for as long as need be, unless the origin forbids it (§4.2.4) and the policy does
+/// not serve `anyway`.
+pub const fn serves_while_open(stored: &Stored, anyway: bool) -> bool {
+    anyway || !(stored.forbids_stale || stored.always_revalidate)
+}
+
 /// Whether a status from upstream is a failure in the sense of RFC 5861 §4.
 pub const fn is_upstream_failure(status: u16) -> bool {
     matches!(status, 500 | 502 | 503 | 504)
@@ -404,6 +414,17 @@ mod tests {
         assert!(!serves_on_error(&strict, STORED_AT + seconds(61)));
         assert!(serves_on_error(&STORED, STORED_AT + seconds(359)));
         assert!(!serves_on_error(&STORED, STORED_AT + seconds(360)));
+    }
+
+    #[test]
+    fn p6_while_nobody_asks_stale_serves_unless_forbidden_or_anyway() {
+        let strict = Stored { forbids_stale: true, ..STORED };
+        let careful = Stored { always_revalidate: true, ..STORED };
+        assert!(serves_while_open(&STORED, false));
+        for stored in [strict, careful] {
+            assert!(!serves_while_open(&stored, false));
+            assert!(serves_while_open(&stored, true));
+        }
     }
 
     #[test]

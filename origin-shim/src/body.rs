@@ -12,6 +12,7 @@ use crate::coder::Follower;
 use crate::compressing::Compressing;
 use crate::http1::{Broken, Upload};
 use crate::recording::Recorder;
+use crate::upstream::{AnswerBody, Unfit};
 
 /// The body of a request or an answer.
 #[derive(Debug)]
@@ -20,8 +21,10 @@ pub enum Body {
     Whole(Option<Bytes>),
     /// A client's, over HTTP/1.1.
     Upload(Upload),
-    /// Passed on as it comes.
+    /// A client's, over HTTP/2.
     Passing(Incoming),
+    /// An upstream's, passed on as it comes.
+    Answer(AnswerBody),
     /// Passed on as it comes, and recorded.
     Recorded(Recorder),
     /// Compressed as it comes.
@@ -38,6 +41,10 @@ pub enum BodyError {
     Client(Broken),
     /// Its sender broke off.
     Peer(hyper::Error),
+    /// What an upstream sent is no body, or not all of it.
+    Upstream(Unfit),
+    /// It has another length than it said.
+    Length,
     /// It could not be compressed.
     Encoder(std::io::Error),
     /// Whoever compressed it is gone.
@@ -63,7 +70,11 @@ impl Body {
         match self {
             Self::Recorded(recorder) => recorder.drain().await,
             Self::Compressing(compressing) => compressing.drain().await,
-            Self::Whole(_) | Self::Upload(_) | Self::Passing(_) | Self::Following(_) => {}
+            Self::Whole(_)
+            | Self::Upload(_)
+            | Self::Passing(_)
+            | Self::Answer(_)
+            | Self::Following(_) => {}
         }
     }
 
@@ -81,19 +92,18 @@ impl HttpBody for Body {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = match self.get_mut() {
-            Self::Whole(bytes) => {
-                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Passing(incoming) => {
+                let frame = Pin::new(incoming).poll_frame(context);
+                frame.map(|frame| frame.map(|frame| frame.map_err(BodyError::Peer)))
             }
-            Self::Upload(upload) => {
-                return Pin::new(upload).poll_frame(context).map_err(BodyError::Client);
-            }
-            Self::Passing(incoming) => Pin::new(incoming).poll_frame(context),
-            Self::Recorded(recorder) => return Pin::new(recorder).poll_frame(context),
-            Self::Compressing(compressing) => return Pin::new(compressing).poll_frame(context),
-            Self::Following(follower) => return Pin::new(follower).poll_frame(context),
-        };
-        frame.map(|frame| frame.map(|frame| frame.map_err(BodyError::Peer)))
+            Self::Upload(upload) => Pin::new(upload).poll_frame(context).map_err(BodyError::Client),
+            Self::Answer(answer) => Pin::new(answer).poll_frame(context),
+            Self::Recorded(recorder) => Pin::new(recorder).poll_frame(context),
+            Self::Compressing(compressing) => Pin::new(compressing).poll_frame(context),
+            Self::Following(follower) => Pin::new(follower).poll_frame(context),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -101,6 +111,7 @@ impl HttpBody for Body {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Upload(upload) => upload.is_end_stream(),
             Self::Passing(incoming) => incoming.is_end_stream(),
+            Self::Answer(answer) => answer.is_end_stream(),
             Self::Recorded(recorder) => recorder.is_end_stream(),
             Self::Compressing(compressing) => compressing.is_end_stream(),
             Self::Following(follower) => follower.is_end_stream(),
@@ -114,6 +125,7 @@ impl HttpBody for Body {
             }
             Self::Upload(upload) => upload.size_hint(),
             Self::Passing(incoming) => incoming.size_hint(),
+            Self::Answer(answer) => answer.size_hint(),
             Self::Recorded(recorder) => recorder.size_hint(),
             Self::Compressing(_) | Self::Following(_) => SizeHint::default(),
         }
@@ -131,6 +143,8 @@ impl std::fmt::Display for BodyError {
         match self {
             Self::Client(broken) => broken.fmt(f),
             Self::Peer(error) => write!(f, "its sender broke off: {error}"),
+            Self::Upstream(unfit) => unfit.fmt(f),
+            Self::Length => f.write_str("it has another length than it said"),
             Self::Encoder(error) => write!(f, "it cannot be compressed: {error}"),
             Self::Abandoned => f.write_str("whoever compressed it is gone"),
         }

@@ -28,6 +28,7 @@ use crate::redis_link::BadAddress;
 use crate::second_tier::SecondTier;
 use crate::server::tls::{Loaded, Tls, TlsError};
 use crate::tokens::{BadSecret, FetchError, Tokens};
+use crate::upstream;
 
 /// Whoever changes what is in force does it through this.
 #[derive(Debug)]
@@ -277,6 +278,21 @@ impl Control {
     fn load_certificates(&self, policy: &Policy) -> Result<Option<Loaded>, TlsError> {
         let rule = policy.model().shim.tls.as_ref();
         rule.map(|rule| self.tls.load(rule, &self.start.folder())).transpose()
+    }
+
+    /// Checks the servers of upstreams in their intervals, for ever.
+    pub async fn check_upstreams(&self) {
+        let mut changes = self.changed.subscribe();
+        loop {
+            let upstreams = self.shared.in_force().upstreams.clone();
+            // They end with this.
+            let _checks = upstream::check(&upstreams);
+            while changes.changed().await.is_ok() {
+                if !upstreams.are_those_of(&self.shared.in_force().upstreams) {
+                    break;
+                }
+            }
+        }
     }
 
     async fn read_again(

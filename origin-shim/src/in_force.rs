@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_core::policy::{CacheRedis, IdentityRule, Overrides, Redis, Upstream};
+use tidegate_core::policy::{CacheRedis, IdentityRule, Overrides, Redis};
 use tidegate_core::rate::{Limit, OnStoreError, OriginStore, StoreFailed};
 use tidegate_core::{Admission, LimitKey, Plan, Policy, Timestamp};
 
@@ -18,6 +18,7 @@ use crate::second_tier::SecondTier;
 use crate::shadows::Shadows;
 use crate::tallies::Tallies;
 use crate::tokens::Tokens;
+use crate::upstream::{Group, Upstreams};
 use crate::zones::Zones;
 
 /// A policy and what goes with it. Never changed, only replaced: a request keeps what was in
@@ -32,6 +33,8 @@ pub struct InForce {
     pub edge: Arc<EdgeSignature>,
     /// Whose tokens are.
     pub tokens: Arc<Tokens>,
+    /// Who is asked.
+    pub upstreams: Upstreams,
     /// Where answers are stored in memory.
     pub answers: Zones,
     /// The store behind that, which all shims share.
@@ -64,12 +67,14 @@ impl InForce {
         let metrics = Metrics::new(&file);
         let (policy, edge, tokens) = (file.clone(), Arc::new(edge), Arc::new(tokens));
         let (outbox, shadows) = (Arc::default(), Arc::default());
+        let upstreams = Upstreams::new(&file);
         let file = Arc::new(file);
         Self {
             file,
             policy,
             edge,
             tokens,
+            upstreams,
             answers,
             second_tier,
             limiter,
@@ -97,6 +102,7 @@ impl InForce {
         let limiter = self.limiter.succeed(&policy.model().limits, clock::now());
         let tallies = self.tallies.succeed(&policy.model().limits);
         let metrics = self.metrics.succeed(&policy);
+        let upstreams = self.upstreams.succeed(&file);
         let (file, edge) = (Arc::new(file), Arc::new(edge));
         let (outbox, shadows) = (Arc::clone(&self.outbox), Arc::clone(&self.shadows));
         Self {
@@ -104,6 +110,7 @@ impl InForce {
             policy,
             edge,
             tokens,
+            upstreams,
             answers,
             second_tier,
             limiter,
@@ -127,6 +134,7 @@ impl InForce {
             policy,
             edge: Arc::clone(&self.edge),
             tokens: Arc::clone(&self.tokens),
+            upstreams: self.upstreams.clone(),
             answers: self.answers.succeed(&self.file),
             second_tier: self.second_tier.clone(),
             outbox: Arc::clone(&self.outbox),
@@ -243,8 +251,7 @@ impl InForce {
     }
 
     /// Where the route of `plan` is fetched from.
-    pub fn upstream_of(&self, plan: &Plan<'_>) -> Option<&Upstream> {
-        let name = plan.route?.upstream.as_ref()?;
-        self.policy.model().upstreams.get(name)
+    pub fn upstream_of(&self, plan: &Plan<'_>) -> Option<&Arc<Group>> {
+        self.upstreams.of(plan.route?.upstream.as_ref()?)
     }
 }

@@ -13,9 +13,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
 use crate::body::BodyError;
+use crate::upstream::AnswerBody;
 
 /// Takes the whole body, or hears why there is none.
 pub type HandOver = Box<dyn FnOnce(Result<Bytes, NotWhole>) + Send + Sync>;
@@ -49,7 +49,7 @@ pub struct Recording {
 
 struct State {
     /// `None` once nothing more comes, or nobody wants it.
-    incoming: Option<Incoming>,
+    incoming: Option<AnswerBody>,
     /// All that came while it is recorded; else what the client has not read.
     pieces: VecDeque<Bytes>,
     /// Where among them the client goes on.
@@ -71,16 +71,16 @@ struct Fetching<'a>(&'a Arc<Recording>);
 impl Recorder {
     /// Records `begin` and then `incoming`, up to `limit` bytes in all. A body that announces
     /// more is not recorded.
-    pub fn new(begin: Bytes, incoming: Incoming, limit: usize, hand_over: HandOver) -> Self {
+    pub fn new(begin: Bytes, incoming: AnswerBody, limit: usize, hand_over: HandOver) -> Self {
         Self::with(begin, incoming, limit, Some(hand_over))
     }
 
     /// Passes `begin` and then `incoming` on without recording them.
-    pub fn unrecorded(begin: Bytes, incoming: Incoming) -> Self {
+    pub fn unrecorded(begin: Bytes, incoming: AnswerBody) -> Self {
         Self::with(begin, incoming, 0, None)
     }
 
-    fn with(begin: Bytes, incoming: Incoming, limit: usize, hand_over: Option<HandOver>) -> Self {
+    fn with(begin: Bytes, incoming: AnswerBody, limit: usize, hand_over: Option<HandOver>) -> Self {
         let left = incoming.size_hint().exact().map(|size| size + begin.len() as u64);
         let mut state = State {
             incoming: Some(incoming),
@@ -185,7 +185,7 @@ impl State {
                 Err(frame) => self.trailers = frame.into_trailers().ok(),
             },
             Some(Err(error)) => {
-                self.error = Some(BodyError::Peer(error));
+                self.error = Some(error);
                 self.incoming = None;
                 self.give_up(NotWhole::Broken);
             }

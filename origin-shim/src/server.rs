@@ -120,6 +120,7 @@ impl Server {
         let duties = async {
             tokio::join!(
                 control.keep_tokens_fresh(duties::complain),
+                control.check_upstreams(),
                 control.end_overrides(),
                 control.shared().history().keep(control),
                 tls::keep_certificates_fresh(control),

@@ -1,338 +1,267 @@
 //! Asks the servers behind the shim.
+//!
+//! Which server is asked, whether another one is when it fails, and whether any is at all, is the
+//! core's to say (`tidegate_core::upstream`); here are connections and what goes over them. Our own
+//! HTTP/1.1 rather than a library's: it takes what origins say by the letter, knows whether
+//! anything of a request was sent, and answers within the task that asks.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod connect;
+mod exchange;
+mod group;
+mod head;
+mod health;
+mod pool;
+mod question;
+mod sending;
+mod timer;
+
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{
-    ACCEPT_ENCODING, DATE, ETAG, HOST, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE,
-    RANGE,
+use http::Response;
+use tidegate_core::upstream::retry::{self, Asked, Failure, Next};
+use tidegate_core::upstream::{Outcome, Servers};
+
+use crate::body::{Body, BodyError};
+use crate::http1::Malformed;
+use exchange::{Connection, Exchange, Fault, Lease};
+use group::{NoSlot, Slot};
+use pool::Pool;
+
+pub use exchange::AnswerBody;
+pub use group::{Group, Upstreams};
+pub use health::check;
+pub use question::{
+    Question, ask_for_confirmation, ask_for_the_rest, ask_for_the_whole, ask_without_coding, date,
+    end_to_end, question,
 };
-use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, Uri, Version};
-use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tidegate_core::compress::Offer;
-use tidegate_core::compress::fields::ASKED_OF_ORIGIN;
-use tidegate_core::compress::tag::{self, Condition};
-use tidegate_core::headers::http_date::HttpDate;
-use tidegate_core::policy::Upstream;
-use tidegate_core::{Fields, Scheme, Target, Timestamp, forward, signature};
 
-use crate::answer_store::Answer;
-use crate::body::Body;
-use crate::visitor::Visitor;
+/// Who is sent away for want of room may come back after so many seconds.
+const CROWDED_FOR: Duration = Duration::from_secs(1);
 
-/// Connecting, and waiting for the head of an answer, may each take this long (P2).
-const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Idle connections are closed after this: before a server does, since many do after 5 s.
-const IDLE: Duration = Duration::from_secs(4);
-
-/// Tells upstreams that Surrogate-Control is heeded here, and under which name.
-const CAPABILITY: &str = "tidegate=\"Surrogate/1.0\"";
-
-/// A pool of connections; one for each thread.
-#[derive(Debug)]
+/// Asks servers over a pool of connections; one for each thread.
+#[derive(Debug, Default)]
 pub struct UpstreamClient {
-    client: Client<HttpConnector, Body>,
-    /// Counts requests, so that servers take turns.
-    turn: AtomicUsize,
+    pool: Arc<Pool>,
 }
 
-/// Why a server gave no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why there is no answer.
+#[derive(Debug)]
+#[non_exhaustive]
 pub enum UpstreamError {
     /// No connection to any of the servers.
     Unreachable,
-    /// No head within 60 s.
+    /// The request was not taken, or its answer did not begin, in time.
     Silent,
     /// The connection broke, or what came over it was no HTTP.
-    Broken,
+    Broken(Unfit),
+    /// Nobody is asked, since those who were asked failed.
+    Open {
+        /// When it may be worth to ask again.
+        retry_after: Duration,
+    },
+    /// Every server is at as many requests as it may be.
+    Crowded {
+        /// When it may be worth to ask again.
+        retry_after: Duration,
+    },
+    /// The body of the request broke off.
+    Request(BodyError),
 }
 
-impl UpstreamError {
-    /// A sentence for the client.
-    pub const fn explain(self) -> &'static str {
-        match self {
-            Self::Unreachable => "The origin server cannot be reached.",
-            Self::Silent => "The origin server did not answer in time.",
-            Self::Broken => "The origin server broke off its answer.",
-        }
-    }
+/// Why what a server sent is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unfit {
+    /// It is cut off.
+    CutOff,
+    /// It paused for too long.
+    Quiet,
+    /// It is no HTTP/1.1.
+    Malformed(Malformed),
+    /// It changes to another protocol, and nobody asked for that.
+    Upgrade,
 }
 
-/// What is asked of an upstream.
-#[derive(Debug)]
-pub struct Question {
-    /// The method.
-    pub method: Method,
-    /// The normalised path with its query: what was matched is what is fetched.
-    pub target: String,
-    /// The head.
-    pub head: HeaderMap,
-    /// The body.
-    pub body: Body,
+/// How a server was asked in vain, and what is left to ask again with.
+struct Failed {
+    /// None where it was not the server that failed.
+    failure: Option<Failure>,
+    error: UpstreamError,
+    slot: Slot,
+    /// The body, if nothing of it was taken yet.
+    body: Option<Body>,
 }
 
 impl UpstreamClient {
     /// A pool without connections yet.
     pub fn new() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(TIMEOUT));
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(64)
-            .build(connector);
-        Self { client, turn: AtomicUsize::new(0) }
+        Self::default()
     }
 
-    /// Asks one of the servers, taking turns. A server that cannot be reached passes its turn
-    /// on when the question has no body that may be used up.
+    /// Asks servers of `group` until one answers, or the core says that it is enough.
+    ///
+    /// # Errors
+    /// If none has answered.
     pub async fn ask(
         &self,
-        upstream: &Upstream,
+        group: &Arc<Group>,
         question: Question,
-    ) -> Result<Response<Incoming>, UpstreamError> {
-        let first = self.turn.fetch_add(1, Ordering::Relaxed);
-        let count = upstream.servers.len();
-        let Question { method, target, head, mut body } = question;
-        let attempts = if matches!(body, Body::Whole(None)) { count } else { 1 };
-        for attempt in 0..attempts {
-            let server = &upstream.servers[(first + attempt) % count];
-            let uri = Uri::builder().scheme("http").authority(server.as_str());
-            let Ok(uri) = uri.path_and_query(target.as_str()).build() else { break };
-            let mut request = Request::new(std::mem::replace(&mut body, Body::empty()));
-            *request.method_mut() = method.clone();
-            *request.uri_mut() = uri;
-            *request.headers_mut() = head.clone();
-            match tokio::time::timeout(TIMEOUT, self.client.request(request)).await {
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(error)) if error.is_connect() => {}
-                Ok(Err(_)) => return Err(UpstreamError::Broken),
-                Err(_) => return Err(UpstreamError::Silent),
+    ) -> Result<Response<AnswerBody>, UpstreamError> {
+        let admitted = group.admit().map_err(|retry_after| UpstreamError::Open { retry_after })?;
+        let answered = self.ask_in_turn(group, question).await;
+        admitted.conclude(match &answered {
+            Ok(response) => Outcome::Answered { status: response.status().as_u16() },
+            Err(error) if error.is_of_upstream() => Outcome::Failed,
+            Err(_) => Outcome::Unknown,
+        });
+        answered
+    }
+
+    async fn ask_in_turn(
+        &self,
+        group: &Arc<Group>,
+        mut question: Question,
+    ) -> Result<Response<AnswerBody>, UpstreamError> {
+        let retry = &group.rule.retry;
+        let idempotent = retry::is_idempotent(question.method.as_str());
+        let mut body = std::mem::replace(&mut question.body, Body::empty());
+        // What is in memory can be sent as often as need be.
+        let spare = match &body {
+            Body::Whole(bytes) => Some(bytes.clone()),
+            _ => None,
+        };
+        let (mut tried, mut attempts, mut is_fresh) = (Servers::default(), 0, false);
+        let mut slot = group.slot(tried).await?;
+        loop {
+            let server = slot.at();
+            let known = (!is_fresh).then(|| self.pool.take(&slot, !idempotent)).flatten();
+            match self.ask_one(slot, known, &question, body).await {
+                Ok(response) => {
+                    let status = response.status().as_u16();
+                    let is_good = !retry.status.iter().any(|set| set.contain(status));
+                    attempts += 1;
+                    let asked = Asked { idempotent, repeatable: spare.is_some(), attempts };
+                    let failure = (!is_good).then_some(Failure::Status);
+                    group.tell(server, failure);
+                    let Some(failure) = failure else { return Ok(response) };
+                    if retry::next(retry, asked, failure) != Next::Another {
+                        return Ok(response);
+                    }
+                    tried = tried.with(server);
+                    let Some(other) = group.free_slot(tried) else { return Ok(response) };
+                    slot = other;
+                    body = Body::Whole(spare.clone().flatten());
+                }
+                Err(Failed { failure, error, slot: same, body: left }) => {
+                    let Some(failure) = failure else { return Err(error) };
+                    let left = left.or_else(|| spare.clone().map(Body::Whole));
+                    group.tell(server, Some(failure));
+                    attempts += u32::from(!matches!(failure, Failure::Unreachable | Failure::Gone));
+                    let asked = Asked { idempotent, repeatable: left.is_some(), attempts };
+                    let next = retry::next(retry, asked, failure);
+                    let (Some(left), true) = (left, next != Next::GiveUp) else {
+                        return Err(error);
+                    };
+                    body = left;
+                    is_fresh = next == Next::SameAgain;
+                    slot = match next {
+                        Next::SameAgain => same,
+                        Next::Another | Next::GiveUp => {
+                            drop(same);
+                            tried = tried.with(server);
+                            let Ok(other) = group.slot(tried).await else { return Err(error) };
+                            other
+                        }
+                    };
+                }
             }
         }
-        Err(UpstreamError::Unreachable)
     }
-}
 
-impl Default for UpstreamClient {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// The question that a client's request is for its upstream, without body.
-///
-/// Fields that belong to the client's connection stay here (RFC 9110 §7.6.1), as do those
-/// that could make the upstream answer for something else than what is in the key.
-pub fn question(parts: &Parts, target: &Target<'_>, visitor: &Visitor, scheme: Scheme) -> Question {
-    let mut head = end_to_end(&parts.headers);
-    // What the edge says of the client is for us; a client's own signature for who is behind us.
-    head.remove(signature::CLIENT);
-    if visitor.edge.is_some() {
-        signature::FIELDS.iter().for_each(|name| drop(head.remove(*name)));
-    }
-    // A client does not choose what proxies say; trusted ones are continued, unless the edge has
-    // said it all.
-    let continues = visitor.through_trusted_proxy && visitor.edge.is_none();
-    if !continues {
-        head.remove("x-forwarded-for");
-        head.remove("x-forwarded-proto");
-    }
-    let overrides: Vec<HeaderName> =
-        head.keys().filter(|name| forward::is_unkeyed_override(name.as_str())).cloned().collect();
-    for name in overrides {
-        head.remove(name);
-    }
-    let ip = visitor.ip.map_or_else(|| "unknown".into(), |ip| ip.to_string());
-    let ip_value = HeaderValue::from_str(&ip).unwrap_or(HeaderValue::from_static("unknown"));
-    let chain = match head.get("x-forwarded-for").and_then(|value| value.to_str().ok()) {
-        Some(chain) if continues => chain.to_owned(),
-        _ => ip,
-    };
-    // What is in the key: the host that the client asked the edge for, or that of an absolute
-    // target, whatever Host says (RFC 9112 §3.2.2).
-    let asked_for = visitor.edge.as_ref().map(|edge| edge.host.as_str());
-    if let Some(host) = asked_for.or_else(|| parts.uri.authority().map(|host| host.as_str()))
-        && let Ok(host) = HeaderValue::from_str(host)
-    {
-        head.insert(HOST, host);
-    }
-    head.insert("x-real-ip", ip_value);
-    if let Ok(chain) = HeaderValue::from_str(&chain) {
-        head.insert("x-forwarded-for", chain);
-    }
-    if !head.contains_key("x-forwarded-proto") {
-        head.insert("x-forwarded-proto", HeaderValue::from_static(scheme.as_str()));
-    }
-    append(&mut head, "surrogate-capability", CAPABILITY);
-    append(&mut head, "via", &via(parts.version));
-    Question { method: parts.method.clone(), target: target.to_string(), head, body: Body::empty() }
-}
-
-/// This hop in Via: the version that the client spoke, and our name (RFC 9110 §7.6.3).
-fn via(version: Version) -> String {
-    let version = match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        _ => "1.1",
-    };
-    format!("{version} tidegate")
-}
-
-/// Puts `member` behind the members that a list field has.
-fn append(head: &mut HeaderMap, name: &'static str, member: &str) {
-    let others = head.get_all(name).iter().filter_map(|line| line.to_str().ok());
-    let list: Vec<&str> = others.chain([member]).collect();
-    if let Ok(list) = HeaderValue::from_str(&list.join(", ")) {
-        head.insert(name, list);
-    }
-}
-
-/// A copy of a head without the fields of its connection.
-pub fn end_to_end(head: &HeaderMap) -> HeaderMap {
-    let options: Vec<&[u8]> = forward::connection_options(head).collect();
-    let stays = |name: &HeaderName| {
-        forward::is_hop_by_hop(name.as_str())
-            || options.iter().any(|option| option.eq_ignore_ascii_case(name.as_str().as_bytes()))
-    };
-    let mut copy = HeaderMap::with_capacity(head.len() + 4);
-    for (name, value) in head.iter().filter(|(name, _)| !stays(name)) {
-        copy.append(name.clone(), value.clone());
-    }
-    copy
-}
-
-/// Dates an answer that came without Date (RFC 9110 §6.6.1).
-pub fn date(head: &mut HeaderMap, received_at: Timestamp) {
-    if !head.contains_key(DATE)
-        && let Ok(date) = HeaderValue::from_str(&HttpDate(received_at).to_string())
-    {
-        head.insert(DATE, date);
-    }
-}
-
-/// Takes away what would make the upstream answer with less than the whole.
-pub fn ask_for_the_whole(head: &mut HeaderMap) {
-    for name in ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"] {
-        head.remove(name);
-    }
-}
-
-/// Asks for the answer without coding, whoever asks, so that one is stored for all of them; and
-/// speaks of tags as the upstream knows them.
-///
-/// Without Accept-Encoding any coding would do (RFC 9110 §12.5.3).
-pub fn ask_without_coding(head: &mut HeaderMap, offer: &Offer<'_>) {
-    head.insert(ACCEPT_ENCODING, HeaderValue::from_static(ASKED_OF_ORIGIN));
-    for (name, condition) in [(IF_MATCH, Condition::Match), (IF_NONE_MATCH, Condition::NoneMatch)] {
-        let translated = |line: &HeaderValue| {
-            let list = tag::for_origin(line.as_bytes(), offer, condition)?;
-            HeaderValue::from_str(&list).ok()
+    /// Asks the server of `slot`, over a connection that is `known` or a new one.
+    async fn ask_one(
+        &self,
+        slot: Slot,
+        known: Option<Connection>,
+        question: &Question,
+        body: Body,
+    ) -> Result<Response<AnswerBody>, Failed> {
+        let timeouts = slot.group().rule.timeouts;
+        let is_reused = known.is_some();
+        let connection = match known {
+            Some(connection) => connection,
+            None => match connect(&slot, timeouts.connect).await {
+                Some(connection) => connection,
+                None => {
+                    let (failure, error) = (Some(Failure::Unreachable), UpstreamError::Unreachable);
+                    return Err(Failed { failure, error, slot, body: Some(body) });
+                }
+            },
         };
-        let lines = head.get_all(&name).iter();
-        let lines: Vec<HeaderValue> =
-            lines.map(|line| translated(line).unwrap_or_else(|| line.clone())).collect();
-        head.remove(&name);
-        for line in lines {
-            head.append(name.clone(), line);
-        }
-    }
-}
-
-/// Asks for what a stored begin lacks (RFC 9111 §3.4): the whole instead, should it be another
-/// by now (If-Range, RFC 9110 §13.1.5).
-pub fn ask_for_the_rest(head: &mut HeaderMap, begin: &Answer) {
-    head.insert(
-        RANGE,
-        HeaderValue::from_str(&format!("bytes={}-", begin.body.len()))
-            .unwrap_or(HeaderValue::from_static("bytes=0-")),
-    );
-    match begin.head.get(ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/")) {
-        Some(tag) => drop(head.insert(IF_RANGE, tag.clone())),
-        None => drop(head.remove(IF_RANGE)),
-    }
-}
-
-/// Asks whether a stored answer is still good (RFC 9111 §4.3.1).
-pub fn ask_for_confirmation(head: &mut HeaderMap, stored: &HeaderMap) {
-    ask_for_the_whole(head);
-    for (validator, condition) in
-        [("etag", "if-none-match"), ("last-modified", "if-modified-since")]
-    {
-        if let Some(value) = stored.first(validator).and_then(|v| HeaderValue::from_bytes(v).ok()) {
-            head.insert(condition, value);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::client::Client;
-    use tidegate_core::Identity;
-
-    fn asked(fields: &[(&'static str, &'static str)], trusted: bool) -> HeaderMap {
-        let mut builder = http::Request::builder().uri("/x");
-        for (name, value) in fields {
-            builder = builder.header(*name, *value);
-        }
-        let parts = builder.body(()).unwrap().into_parts().0;
-        let ip = "203.0.113.7".parse().ok();
-        let visitor = Visitor {
-            client: Client { ip, scheme: Scheme::Http },
-            ip,
-            identity: Identity::Anonymous,
-            refusal: None,
-            through_trusted_proxy: trusted,
-            edge: None,
+        let mut exchange = Exchange::begin(connection, question, body, timeouts);
+        let fault = match exchange.final_head(&question.method).await {
+            Ok(head) => {
+                let lease = Lease { slot, pool: Arc::clone(&self.pool) };
+                return Ok(exchange.answer(head, lease));
+            }
+            Err(fault) => fault,
         };
-        question(&parts, &Target::parse("/x").unwrap(), &visitor, Scheme::Http).head
+        let (failure, error) = match fault {
+            Fault::Closed if is_reused => {
+                (Some(Failure::Gone), UpstreamError::Broken(Unfit::CutOff))
+            }
+            Fault::Closed => (Some(Failure::Broken), UpstreamError::Broken(Unfit::CutOff)),
+            Fault::Broken(unfit) => (Some(Failure::Broken), UpstreamError::Broken(unfit)),
+            Fault::Silent => (Some(Failure::Silent), UpstreamError::Silent),
+            Fault::Request(error) => (None, UpstreamError::Request(error)),
+        };
+        Err(Failed { failure, error, slot, body: exchange.into_body() })
+    }
+}
+
+/// A new connection to the server of `slot`, if it comes about in time.
+async fn connect(slot: &Slot, timeout: Duration) -> Option<Connection> {
+    let connected = tokio::time::timeout(timeout, slot.server().addresses.connect()).await;
+    Some(Connection::new(connected.ok()?.ok()?))
+}
+
+impl UpstreamError {
+    /// A sentence for the client.
+    pub const fn explain(&self) -> &'static str {
+        match self {
+            Self::Unreachable => "The origin server cannot be reached.",
+            Self::Silent => "The origin server did not answer in time.",
+            Self::Broken(_) => "The origin server broke off its answer.",
+            Self::Open { .. } => "The origin server has failed too often and is given time.",
+            Self::Crowded { .. } => "The origin server is busy.",
+            Self::Request(_) => "The request broke off.",
+        }
     }
 
-    #[test]
-    fn p2_the_upstream_learns_who_asks() {
-        let head = asked(
-            &[("host", "a.example"), ("x-forwarded-for", "1.1.1.1"), ("x-real-ip", "1.1.1.1")],
-            false,
-        );
-        assert_eq!(head["host"], "a.example");
-        assert_eq!(head["x-real-ip"], "203.0.113.7");
-        assert_eq!(head["x-forwarded-for"], "203.0.113.7");
-        assert_eq!(head["x-forwarded-proto"], "http");
-        assert_eq!(head["via"], "1.1 tidegate");
-        let head = asked(
-            &[("x-forwarded-for", "203.0.113.7, 10.0.0.2"), ("x-forwarded-proto", "https")],
-            true,
-        );
-        assert_eq!(head["x-forwarded-for"], "203.0.113.7, 10.0.0.2");
-        assert_eq!(head["x-forwarded-proto"], "https");
-        let head = asked(&[("via", "1.0 a"), ("via", "1.1 b")], false);
-        assert_eq!(head["via"], "1.0 a, 1.1 b, 1.1 tidegate");
+    /// Whether it is the upstream that has failed.
+    const fn is_of_upstream(&self) -> bool {
+        matches!(self, Self::Unreachable | Self::Silent | Self::Broken(_))
     }
+}
 
-    #[test]
-    fn what_belongs_to_the_connection_or_poisons_stays_here() {
-        let head = asked(
-            &[
-                ("connection", "close, X-Secret"),
-                ("x-secret", "1"),
-                ("te", "trailers"),
-                ("upgrade", "websocket"),
-                ("x-forwarded-host", "evil.example"),
-                ("x-original-url", "/admin"),
-                ("x-http-method-override", "DELETE"),
-                ("accept", "*/*"),
-            ],
-            true,
-        );
-        let names: Vec<&str> = head.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names.len(), 6, "{names:?}");
-        assert!(head.contains_key("accept"));
+impl From<NoSlot> for UpstreamError {
+    fn from(no_slot: NoSlot) -> Self {
+        match no_slot {
+            NoSlot::Nobody => Self::Unreachable,
+            NoSlot::Crowded => Self::Crowded { retry_after: CROWDED_FOR },
+        }
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CutOff => f.write_str("it is cut off"),
+            Self::Quiet => f.write_str("it paused for too long"),
+            Self::Malformed(malformed) => malformed.fmt(f),
+            Self::Upgrade => f.write_str("it changes to a protocol that nobody asked for"),
+        }
     }
 }

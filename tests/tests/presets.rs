@@ -1,7 +1,13 @@
 //! The five example policies, held to the numbers of docs/requirements.md: what each does with
 //! a request, as `tidegate explain` says it.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use serde_json::Value;
+use tidegate_core::{
+    document,
+    policy::{Upstream, upstream::Balance},
+};
 use tidegate_tests::{
     demo_origin::DemoOrigin,
     policy_file::PolicyFile,
@@ -21,6 +27,22 @@ fn d3_every_example_is_good_and_without_a_warning() {
         let checked = check_with(&PolicyFile::in_the_repository(file), &["--deny-warnings"]);
         assert!(checked.status.success(), "{file}: {}", checked.stderr);
     }
+}
+
+#[test]
+fn p1_p6_d3_upstreams_keep_connections_and_break_as_the_plans_say() {
+    let platform = upstreams(PLATFORM);
+    assert_eq!(platform["base_svc"].servers[0].address.to_string(), "127.0.0.1:4000");
+    assert_eq!(platform["base_svc"].keepalive, 64);
+    assert_eq!(platform["plugin_server"].servers[0].address.to_string(), "127.0.0.1:3100");
+    assert_eq!(platform["plugin_server"].keepalive, 32);
+    assert_eq!(platform["base_svc"].balance, Balance::LeastConn);
+
+    let shop = &upstreams(TIERED)["shop"];
+    assert_eq!(shop.timeouts.head, Duration::from_secs(3));
+    let breaker = shop.breaker.unwrap();
+    assert_eq!((breaker.errors.get(), breaker.calls.get()), (50, 10));
+    assert_eq!((breaker.window.as_secs(), breaker.open.as_secs()), (10, 30));
 }
 
 #[test]
@@ -288,4 +310,11 @@ impl Explained {
         let found = headers.iter().find(|header| header[0] == name);
         found.and_then(|header| header[1].as_str()).unwrap_or_default()
     }
+}
+
+/// The upstreams of an example.
+fn upstreams(file: &str) -> BTreeMap<String, Upstream> {
+    let text = PolicyFile::in_the_repository(file).text();
+    let policy = document::read(&text, &|_| None).unwrap_or_else(|report| panic!("{report}"));
+    policy.model().upstreams.clone()
 }

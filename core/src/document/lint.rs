@@ -59,6 +59,14 @@ impl Linter<'_> {
                 );
             }
         }
+        if route.unsafe_stale_while_open {
+            self.warn(
+                Lint::StaleWhileOpen,
+                &format!("{path}.unsafe_stale_while_open"),
+                format!("`{}` serves stale what the origin forbids to serve so", route.name),
+                "leave it out, unless an old answer is better than none for all that is kept here",
+            );
+        }
         self.own_word(route, path, model);
         let Some(key) = tiers.iter().find_map(|(_, rule)| rule.as_ref()).map(|rule| &rule.key)
         else {

@@ -23,6 +23,8 @@ pub enum Lint {
     TagsAtEdge,
     /// Caching at the edge on workers.dev.
     WorkersDev,
+    /// What the origin forbids to serve stale is served stale.
+    StaleWhileOpen,
     /// A limit by identity alone.
     IdentityAlone,
     /// A limit that one counter at the edge cannot count.
@@ -49,7 +51,7 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::UnsafeIgnore,
         Self::PublicPersonal,
         Self::UnsortedQuery,
@@ -60,6 +62,7 @@ impl Lint {
         Self::IgnoredAuthority,
         Self::TagsAtEdge,
         Self::WorkersDev,
+        Self::StaleWhileOpen,
         Self::IdentityAlone,
         Self::TooQuick,
         Self::OwnWord,
@@ -86,6 +89,7 @@ impl Lint {
             Self::IgnoredAuthority => "TG108",
             Self::TagsAtEdge => "TG109",
             Self::WorkersDev => "TG110",
+            Self::StaleWhileOpen => "TG111",
             Self::IdentityAlone => "TG201",
             Self::TooQuick => "TG202",
             Self::OwnWord => "TG203",
@@ -131,6 +135,9 @@ impl Lint {
                 "An invalidation reaches one data centre of the edge: elsewhere copies stay until their time is up."
             }
             Self::WorkersDev => "The Cache API keeps nothing on workers.dev.",
+            Self::StaleWhileOpen => {
+                "While the breaker is open, clients get answers that the origin wants nobody to get unconfirmed."
+            }
             Self::IdentityAlone => {
                 "Everybody whom nobody knows shares one quota, so that one of them can use it up for all."
             }

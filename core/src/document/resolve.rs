@@ -1,7 +1,7 @@
 //! From sections to the policy: references are followed, defaults filled in, and whatever
 //! contradicts itself is an error at its place.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,14 +12,15 @@ use super::caching::{CacheSection, CacheTable, KeySection, ModeWord};
 use super::compression::Rules;
 use super::cors::{self, RouteCors};
 use super::decode::{Context, Located, Named};
-use super::sections::{Document, RouteSection, UpstreamSection, ZoneSection};
+use super::sections::{Document, RouteSection, ZoneSection};
 use super::values::{Ttl, TtlClasses, check_name};
-use super::{cache, edge, edge_cache, jwt, limits, operation, redis, spelling, tls, twins};
+use super::{
+    cache, edge, edge_cache, jwt, limits, operation, redis, spelling, tls, twins, upstreams,
+};
 use crate::cors::CorsRule;
 use crate::key::{KeyRule, QueryRule};
 use crate::policy::{
-    IdentityRule, Maintenance, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier,
-    Upstream, Zone,
+    IdentityRule, Maintenance, Model, Pattern, Policy, Route, SCHEMA, Shim, Template, Tier, Zone,
 };
 use crate::rule::{CacheRule, ClientDirectives, Mode};
 
@@ -87,7 +88,7 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
             Some(section) => operation::maintenance(section, context),
             None => Maintenance::default(),
         },
-        upstreams: upstreams(document.upstreams, context),
+        upstreams: upstreams::resolve(document.upstreams, context),
         limits: limits::resolve(document.limits, redis.is_some(), context),
         redis,
         cache: cache::resolve(document.cache, context),
@@ -118,26 +119,6 @@ struct Names {
 
 /// Which routes without a zone share, where it is defined.
 const DEFAULT_ZONE: &str = "default";
-
-fn upstreams(
-    sections: Named<UpstreamSection>,
-    context: &mut Context<'_>,
-) -> BTreeMap<String, Upstream> {
-    let mut upstreams = BTreeMap::new();
-    for (name, section) in sections.0 {
-        let Some(section) = section else { continue };
-        if section.servers.value.is_empty() {
-            context.report(
-                section.servers.span,
-                format!("the upstream `{}` has no server", name.value),
-                "name at least one `host:port`",
-            );
-        }
-        let servers = section.servers.value.into_iter().map(|address| address.0).collect();
-        upstreams.insert(name.value, Upstream { servers });
-    }
-    upstreams
-}
 
 fn zone_ttls(sections: &Named<ZoneSection>) -> Vec<Option<Duration>> {
     let ttl = |section: &ZoneSection| section.ttl.map(|Ttl(ttl)| ttl);
@@ -209,6 +190,13 @@ fn route(
             "give the route an `origin` or an `edge` rule, or leave them out",
         );
     }
+    if section.unsafe_stale_while_open.value && !kept_by_shim {
+        context.report(
+            section.unsafe_stale_while_open.span,
+            "nothing stale is served on a route that the shim does not cache",
+            "give the route an `origin` rule, or leave it out",
+        );
+    }
     let zone = match zone {
         Some(zone) => refer(&zone, &names.zones, "zone", context),
         None => names.zones.iter().position(|name| name == DEFAULT_ZONE).filter(|_| kept_by_shim),
@@ -248,6 +236,7 @@ fn route(
         limits,
         key_name,
         zone,
+        unsafe_stale_while_open: section.unsafe_stale_while_open.value,
         tags: tags.value,
         invalidates: invalidates.value,
         // Set by whoever knows the rules of all routes.

@@ -19,7 +19,8 @@ use super::limits::LimitSection;
 use super::operation::{AdminSection, MaintenanceSection};
 use super::redis::RedisSection;
 use super::tls::TlsSection;
-use super::values::{Address, Bytes, Count, HostName, Name, Ttl, TtlClasses};
+use super::upstreams::UpstreamSection;
+use super::values::{Bytes, Count, HostName, Name, Ttl, TtlClasses};
 use crate::policy::edge::RequestLog;
 use crate::policy::{EdgeCache, Listen, Pattern, Template, TrustedProxy};
 
@@ -112,14 +113,6 @@ section! {
 }
 
 section! {
-    /// Servers that answer alike.
-    struct UpstreamSection, "an upstream" {
-        /// Their addresses.
-        required servers: Located<Vec<Address>>,
-    }
-}
-
-section! {
     /// A part of the shim's memory for stored answers, so that no kind of answer pushes out
     /// another. What is used least goes first.
     struct ZoneSection, "a zone" {
@@ -172,6 +165,9 @@ section! {
         /// does. The shim decides, looks up, stores and counts as its rule says, and notes where what
         /// is stored would have differed from the origin's answer.
         default shadow: Located<bool>,
+        /// While the `breaker` of its upstream is open, serves stale answers even where the origin
+        /// forbids that by `must-revalidate`, `proxy-revalidate`, `s-maxage` or `no-cache`.
+        default unsafe_stale_while_open: Located<bool>,
         /// What browsers are told, on answers that the origin does not protect by `no-store`,
         /// `private` or a cookie: a preset, a time, or a table.
         optional browser: BrowserSection,

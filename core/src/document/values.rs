@@ -40,10 +40,6 @@ pub(super) struct Bytes(pub(super) u64);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Count(pub(super) NonZeroU32);
 
-/// `host:port`.
-#[derive(Clone, Debug)]
-pub(super) struct Address(pub(super) String);
-
 /// A host without port, in lower case.
 #[derive(Clone, Debug)]
 pub(super) struct HostName(pub(super) String);
@@ -188,25 +184,6 @@ impl FromText for TrustedProxy {
 
     fn from_text(text: &str) -> Result<Self, Malformed> {
         Self::parse(text)
-    }
-}
-
-impl FromText for Address {
-    fn shape() -> Shape {
-        Shape::Text("an address with a port, like `127.0.0.1:4000`")
-    }
-
-    fn from_text(text: &str) -> Result<Self, Malformed> {
-        let bad = || {
-            Malformed::new(
-                format!("`{text}` is no address with a port"),
-                "write `127.0.0.1:4000`, `[::1]:4000` or `name:4000`, without a scheme",
-            )
-        };
-        let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
-        port.parse::<u16>().map_err(|_| bad())?;
-        crate::host::Host::parse(host, crate::host::Scheme::Http).map_err(|_| bad())?;
-        Ok(Self(text.into()))
     }
 }
 

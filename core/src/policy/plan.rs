@@ -250,6 +250,12 @@ impl<'p> Plan<'p> {
         self.policy.headers(self.route)
     }
 
+    /// Whether stale answers serve while the breaker of its upstream is open, even those that the
+    /// origin forbids to serve so.
+    pub fn serves_stale_while_open(&self) -> bool {
+        self.route.is_some_and(|route| route.unsafe_stale_while_open)
+    }
+
     /// Under which terms the answer is kept on this tier: what was stored under others, before
     /// the policy was replaced, is not served.
     pub fn terms(&self) -> Terms {

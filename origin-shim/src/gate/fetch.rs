@@ -6,14 +6,15 @@ use bytes::Bytes;
 use http::header::{IF_RANGE, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming;
 use tidegate_core::compress::Offer;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::invalidate::{Resource, Tag, invalidated};
 use tidegate_core::policy::Closed;
 use tidegate_core::refresh::refresh;
 use tidegate_core::respond::Problem;
-use tidegate_core::reuse::{ForwardReason, STALE_IF_ERROR, serves_on_error};
+use tidegate_core::reuse::{
+    BREAKER_OPEN, ForwardReason, STALE_IF_ERROR, serves_on_error, serves_while_open,
+};
 use tidegate_core::store::{renew, store};
 use tidegate_core::{
     CacheKey, CacheRule, Exchange, Method, Refresh, Request, Response as Answered, Store, Tier,
@@ -37,7 +38,7 @@ use crate::invalidations::{Moment, Void};
 use crate::metrics::{Call, CallMetrics};
 use crate::recording::{NotWhole, Recorder};
 use crate::stores::Stores;
-use crate::upstream::{self, Question, UpstreamClient, UpstreamError};
+use crate::upstream::{self, AnswerBody, Question, UpstreamClient, UpstreamError};
 use crate::visitor::Visitor;
 
 /// One question to upstream on behalf of the cache.
@@ -71,7 +72,7 @@ impl Gate {
             Ok(response) => {
                 let (parts, incoming) = response.into_parts();
                 passage.invalidate(parts.status, &parts.headers);
-                let mut response = Response::new(Body::Passing(incoming));
+                let mut response = Response::new(Body::Answer(incoming));
                 *response.status_mut() = parts.status;
                 *response.headers_mut() = upstream::end_to_end(&parts.headers);
                 answer::finish(passage, &mut response, &parts.headers);
@@ -195,6 +196,12 @@ impl Fetch<'_> {
             upstream::date(response.headers_mut(), exchange.received_at);
         }
 
+        if let (Err(UpstreamError::Open { .. }), Some(stale)) = (&answered, known.answer())
+            && serves_while_open(&stale.stored, self.passage.plan.serves_stale_while_open())
+        {
+            self.end_turn(End::Failed);
+            return self.serve_stale(stale, BREAKER_OPEN, exchange.received_at);
+        }
         let candidates = self.candidates(&known);
         let decision = known.answer().map_or(Refresh::Replace, |answer| {
             let heads: Vec<&HeaderMap> = candidates.iter().map(|answer| &answer.head).collect();
@@ -215,7 +222,7 @@ impl Fetch<'_> {
             }
             (Refresh::ServeStale, _, Known::Fallback(stale) | Known::ToConfirm(stale)) => {
                 self.end_turn(End::Failed);
-                self.serve_stale(stale, exchange.received_at)
+                self.serve_stale(stale, STALE_IF_ERROR, exchange.received_at)
             }
             (_, Ok(response), Known::Part(part)) if self.completes(part) => {
                 match complete(part, response) {
@@ -231,8 +238,8 @@ impl Fetch<'_> {
                 self.compare_with_head(known, &response, &asked);
                 self.keep(Fetched::from(response), &asked)
             }
-            (_, Err(_), Known::Fallback(stale) | Known::ToConfirm(stale))
-                if stale.stored.forbids_stale =>
+            (_, Err(error), Known::Fallback(stale) | Known::ToConfirm(stale))
+                if stale.stored.forbids_stale && !matches!(error, UpstreamError::Open { .. }) =>
             {
                 self.end_turn(End::Failed);
                 answer::problem(&Problem::must_revalidate())
@@ -266,7 +273,7 @@ impl Fetch<'_> {
         let now = clock::now();
         let may_serve = |stale: &&Arc<Answer>| serves_on_error(&stale.stored, now);
         match known.answer().filter(may_serve) {
-            Some(stale) => self.serve_stale(stale, now),
+            Some(stale) => self.serve_stale(stale, STALE_IF_ERROR, now),
             None => answer::closed(self.passage, closed, now),
         }
     }
@@ -321,7 +328,7 @@ impl Fetch<'_> {
                     let recorder = comparison.of_body(begin, incoming);
                     answer::fill_recorded(&mut response, recorder, has_it);
                 }
-                None if begin.is_empty() => *response.body_mut() = Body::Passing(incoming),
+                None if begin.is_empty() => *response.body_mut() = Body::Answer(incoming),
                 None => {
                     *response.body_mut() = Body::Recorded(Recorder::unrecorded(begin, incoming));
                 }
@@ -365,7 +372,7 @@ impl Fetch<'_> {
     fn compare_with_head(
         &self,
         known: Option<&Arc<Answer>>,
-        response: &Response<Incoming>,
+        response: &Response<AnswerBody>,
         asked: &Asked,
     ) {
         let Some(known) = known.filter(|_| response.status() == StatusCode::OK) else { return };
@@ -432,15 +439,16 @@ impl Fetch<'_> {
         (known.renewed(terms, head, request, asked.began), decision)
     }
 
-    /// Answers with what is stored although it is stale, since upstream failed (RFC 5861 §4).
-    fn serve_stale(self, stale: &Answer, now: Timestamp) -> Response<Body> {
+    /// Answers with what is stored although it is stale, since upstream fails; `why` says how
+    /// (RFC 5861 §4, RFC 9111 §4.2.4).
+    fn serve_stale(self, stale: &Answer, why: &'static str, now: Timestamp) -> Response<Body> {
         // A client may have asked for confirmation of what is fresh.
         let ttl = match stale.stored.fresh_for(now) {
             Some(left) => Ttl::fresh(left),
             None => Ttl::stale(stale.stored.staleness(now)),
         };
         let age = stale.stored.age(now);
-        answer::from_store(self.passage, stale, age, ttl, Some(STALE_IF_ERROR), now)
+        answer::from_store(self.passage, stale, age, ttl, Some(why), now)
     }
 
     /// Says in Cache-Status what happened.
@@ -525,7 +533,7 @@ fn is_for_others(decision: &Store, now: Timestamp) -> bool {
 fn record(
     stores: Stores,
     key: CacheKey,
-    (begin, incoming): (Bytes, Incoming),
+    (begin, incoming): (Bytes, AnswerBody),
     answer: Answer,
     (turn, comparison): (Option<Turn>, Option<Comparison>),
 ) -> Recorder {
@@ -567,8 +575,13 @@ fn no_route(passage: &Passage<'_>) -> Response<Body> {
 fn unanswered(error: UpstreamError) -> Response<Body> {
     answer::problem(&match error {
         UpstreamError::Silent => Problem::upstream_silent(error.explain()),
-        UpstreamError::Unreachable | UpstreamError::Broken => {
+        UpstreamError::Unreachable | UpstreamError::Broken(_) => {
             Problem::upstream_failed(error.explain())
         }
+        UpstreamError::Open { retry_after } => Problem::upstream_open(error.explain(), retry_after),
+        UpstreamError::Crowded { retry_after } => {
+            Problem::upstream_crowded(error.explain(), retry_after)
+        }
+        UpstreamError::Request(_) => Problem::bad_request(error.explain()),
     })
 }

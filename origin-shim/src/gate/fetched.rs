@@ -3,22 +3,22 @@
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming;
 use tidegate_core::headers::range::ContentRange;
 use tidegate_core::partial::may_combine;
 
 use crate::answer_store::Answer;
+use crate::upstream::AnswerBody;
 
 /// An answer from upstream, with what is known of its body's begin.
 pub(super) struct Fetched {
     pub(super) status: StatusCode,
     pub(super) head: HeaderMap,
     pub(super) begin: Bytes,
-    pub(super) incoming: Incoming,
+    pub(super) incoming: AnswerBody,
 }
 
-impl From<Response<Incoming>> for Fetched {
-    fn from(response: Response<Incoming>) -> Self {
+impl From<Response<AnswerBody>> for Fetched {
+    fn from(response: Response<AnswerBody>) -> Self {
         let (parts, incoming) = response.into_parts();
         Self { status: parts.status, head: parts.headers, begin: Bytes::new(), incoming }
     }
@@ -27,7 +27,10 @@ impl From<Response<Incoming>> for Fetched {
 /// Puts a part and what upstream said when asked for the rest together (RFC 9111 §3.4), or
 /// takes what it sent in place of that: the whole, or that there is none. The error is a status
 /// that only makes sense to who asked for a part.
-pub(super) fn complete(part: &Answer, response: Response<Incoming>) -> Result<Fetched, StatusCode> {
+pub(super) fn complete(
+    part: &Answer,
+    response: Response<AnswerBody>,
+) -> Result<Fetched, StatusCode> {
     let status = response.status();
     let partial =
         [StatusCode::PARTIAL_CONTENT, StatusCode::NOT_MODIFIED, StatusCode::RANGE_NOT_SATISFIABLE];

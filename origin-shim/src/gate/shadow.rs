@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming;
 use tidegate_core::headers::cache_status::CacheStatus;
 use tidegate_core::partial::Selection;
 use tidegate_core::reuse::{ForwardReason, reuse};
@@ -20,6 +19,7 @@ use crate::answer_store::Answer;
 use crate::body::Body;
 use crate::recording::{NotWhole, Recorder};
 use crate::shadows::Shadows;
+use crate::upstream::AnswerBody;
 
 /// What the cache would have done with a request that the origin answers.
 pub(super) struct Shadow {
@@ -119,7 +119,7 @@ impl Shadow {
 
 impl Comparison {
     /// A body that is compared on its way. One that breaks off is compared with nothing.
-    pub(super) fn of_body(self, begin: Bytes, incoming: Incoming) -> Recorder {
+    pub(super) fn of_body(self, begin: Bytes, incoming: AnswerBody) -> Recorder {
         // A longer one differs.
         let limit = self.answer.body.len();
         let hand_over = move |recorded: Result<Bytes, NotWhole>| self.end(recorded.as_ref());

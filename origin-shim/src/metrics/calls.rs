@@ -115,7 +115,10 @@ fn position(error: &UpstreamError) -> usize {
     match error {
         UpstreamError::Unreachable => 0,
         UpstreamError::Silent => 1,
-        UpstreamError::Broken => 2,
+        UpstreamError::Broken(_) => 2,
+        UpstreamError::Open { .. } => 3,
+        UpstreamError::Crowded { .. } => 4,
+        UpstreamError::Request(_) => 5,
     }
 }
 
