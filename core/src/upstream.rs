@@ -19,6 +19,7 @@ pub use health::{Change, Health};
 pub use retry::{Asked, Failure, Next};
 
 use crate::policy::Upstream;
+use crate::policy::health::UpstreamSeen;
 use crate::policy::upstream::SERVERS_MAX;
 use crate::time::Timestamp;
 
@@ -147,6 +148,18 @@ impl Group {
     /// What is known of each server: its load and its health, in their order.
     pub fn servers(&self) -> impl Iterator<Item = (&Load, &Health)> {
         self.loads.iter().zip(&self.health)
+    }
+
+    /// What there is to say of it when somebody asks whether requests can be answered.
+    pub fn seen(&self, rule: &Upstream, now: Timestamp) -> UpstreamSeen {
+        let up = self.health.iter().filter(|health| health.is_up());
+        let left_out = up.clone().filter(|health| health.is_out(&rule.eject, now)).count();
+        UpstreamSeen {
+            servers: self.health.len(),
+            up: up.count() - left_out,
+            left_out,
+            breaker_open: self.breaker.is_open(),
+        }
     }
 
     /// Whether nobody is asked, but for a probe.

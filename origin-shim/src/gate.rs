@@ -175,7 +175,8 @@ impl Shared {
         let in_force = self.in_force();
         let redis = in_force.redis_counted().map(|(what, counted)| (what, !counted.is_open));
         let in_maintenance = in_force.policy.is_in_maintenance(now);
-        health::checks([], redis, in_maintenance, self.drains.load(Ordering::Relaxed))
+        let upstreams = in_force.upstreams.iter().map(|group| (group.name(), group.seen()));
+        health::checks(upstreams, redis, in_maintenance, self.drains.load(Ordering::Relaxed))
     }
 
     /// Puts something else in force, for requests that begin from now on.

@@ -88,6 +88,43 @@ fn p10_limits_zones_upstreams_connections_and_the_process_are_counted() {
 }
 
 #[test]
+fn p9_p10_servers_that_are_down_or_left_out_and_open_breakers_are_told() {
+    let mut gate = Gate::open(
+        "[upstreams.broken]\nservers = \"127.0.0.1:1\"\nbreaker = { calls = 2 }\n\
+         [[routes]]\nname = \"broken\"\nmatch = \"/broken\"\nupstream = \"broken\"\n",
+    );
+    assert_eq!(gate.client().get("/ready").json()["status"], "ok");
+    for _ in 0..3 {
+        assert_eq!(gate.client().get("/unreachable").status, 502);
+        let _ = gate.client().get("/broken");
+    }
+    let metrics = gate.metrics();
+    let value = |sample: &str| {
+        metrics.value(sample).unwrap_or_else(|| panic!("{sample} in {}", metrics.text()))
+    };
+    let servers = |of: &str, state: &str| {
+        value(&format!("tidegate_upstream_servers{{upstream=\"{of}\",state=\"{state}\"}}"))
+    };
+    assert_eq!((servers("held", "up"), servers("held", "left-out")), (1.0, 0.0));
+    assert_eq!((servers("gone", "up"), servers("gone", "left-out")), (0.0, 1.0));
+    assert_eq!(value("tidegate_upstream_breaker_open{upstream=\"broken\"}"), 1.0);
+    assert_eq!(value("tidegate_upstream_breaker_open{upstream=\"held\"}"), 0.0);
+    assert_eq!(value("tidegate_check_state{check=\"upstream\",name=\"gone\"}"), 1.0);
+    assert_eq!(gate.client().get("/ready").status, 200, "they are asked all the same");
+}
+
+#[test]
+fn p9_an_upstream_whose_checks_all_fail_is_not_ready() {
+    let gate = Gate::open(
+        "[upstreams.checked]\nservers = \"127.0.0.1:1\"\n\
+         health = { path = \"/\", interval = \"100ms\", fall = 1 }\n",
+    );
+    eventually("/ready says so", || (gate.client().get("/ready").status == 503).then_some(()));
+    let ready = gate.client().get("/ready").json();
+    assert_eq!(ready["status"], "failing", "{ready}");
+}
+
+#[test]
 fn p10_counting_goes_on_over_reloads_and_these_are_counted() {
     let mut gate = Gate::open("");
     gate.fetch("/kept/a", "", "for all");

@@ -51,6 +51,9 @@ pub struct UpstreamSeen {
     pub servers: usize,
     /// How many of them may be asked.
     pub up: usize,
+    /// How many more are left out for a while for their failures, and asked only when no other is
+    /// up.
+    pub left_out: usize,
     /// Whether nobody is asked for a while, since too much has failed.
     pub breaker_open: bool,
 }
@@ -74,9 +77,10 @@ impl Policy {
 impl Check {
     /// An upstream: without a server that may be asked nothing new can be had.
     pub fn upstream(name: &str, seen: UpstreamSeen) -> Self {
-        let UpstreamSeen { servers, up, breaker_open } = seen;
+        let UpstreamSeen { servers, up, left_out, breaker_open } = seen;
         let (state, detail) = match up {
-            0 => (CheckState::Failing, "No server may be asked."),
+            0 if left_out == 0 => (CheckState::Failing, "No server may be asked."),
+            0 => (CheckState::Degraded, "All of its servers fail requests."),
             _ if breaker_open => (CheckState::Degraded, "It fails too often and is given time."),
             _ if up < servers => (CheckState::Degraded, "Not all of its servers may be asked."),
             _ => (CheckState::Ok, ""),
@@ -153,7 +157,7 @@ pub fn checks<'a>(
 mod tests {
     use super::*;
 
-    const UP: UpstreamSeen = UpstreamSeen { servers: 2, up: 2, breaker_open: false };
+    const UP: UpstreamSeen = UpstreamSeen { servers: 2, up: 2, left_out: 0, breaker_open: false };
 
     fn status(
         upstreams: &[UpstreamSeen],
@@ -174,6 +178,8 @@ mod tests {
         assert_eq!(status(&[UpstreamSeen { up: 1, ..UP }], None, false), (200, "degraded"));
         assert_eq!(status(&[UpstreamSeen { breaker_open: true, ..UP }], None, false).1, "degraded");
         assert_eq!(status(&[UP, UpstreamSeen { up: 0, ..UP }], None, false), (503, "failing"));
+        let all_left_out = UpstreamSeen { up: 0, left_out: 2, ..UP };
+        assert_eq!(status(&[all_left_out], None, false), (200, "degraded"), "they are asked");
         assert_eq!(status(&[UP], Some(true), true), (503, "failing"));
     }
 

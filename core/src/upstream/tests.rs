@@ -29,6 +29,20 @@ fn fail(group: &mut Group, rule: &Upstream, server: usize, times: usize) {
 }
 
 #[test]
+fn p9_who_asks_hears_who_is_left_out_and_for_how_long() {
+    let rule = rule(2);
+    let mut group = Group::new(&rule);
+    let seen = |group: &Group, now| group.seen(&rule, now);
+    let well = UpstreamSeen { servers: 2, up: 2, left_out: 0, breaker_open: false };
+    assert_eq!(seen(&group, NOW), well);
+    fail(&mut group, &rule, 0, 3);
+    assert_eq!(seen(&group, NOW), UpstreamSeen { up: 1, left_out: 1, ..well });
+    fail(&mut group, &rule, 1, 3);
+    assert_eq!(seen(&group, NOW), UpstreamSeen { up: 0, left_out: 2, ..well });
+    assert_eq!(seen(&group, NOW + rule.eject.time), well);
+}
+
+#[test]
 fn p1_who_fails_is_left_out_until_its_time_is_up() {
     let rule = rule(2);
     let mut group = Group::new(&rule);

@@ -112,6 +112,19 @@ impl Text {
         for (upstream, told) in &snapshot.upstreams {
             self.histogram(name, ("upstream", upstream), &told.durations);
         }
+        let name = "tidegate_upstream_servers";
+        self.family(name, "gauge", "Servers of an upstream, and what may be asked of them.");
+        for (upstream, seen) in &snapshot.servers {
+            let down = seen.servers.saturating_sub(seen.up + seen.left_out);
+            for (state, count) in [("up", seen.up), ("left-out", seen.left_out), ("down", down)] {
+                self.sample(name, &[("upstream", upstream), ("state", state)], count);
+            }
+        }
+        let name = "tidegate_upstream_breaker_open";
+        self.family(name, "gauge", "Whether nobody is asked, since too much has failed.");
+        for (upstream, seen) in &snapshot.servers {
+            self.sample(name, &[("upstream", upstream)], u8::from(seen.breaker_open));
+        }
         let name = "tidegate_check_state";
         self.family(name, "gauge", "What /ready finds: 0 ok, 1 degraded, 2 failing.");
         for check in &snapshot.checks {

@@ -1,7 +1,7 @@
 //! Everything that is counted, at one moment.
 
 use tidegate_core::Timestamp;
-use tidegate_core::policy::health::Check;
+use tidegate_core::policy::health::{Check, UpstreamSeen};
 
 use super::calls::CallsTold;
 use super::process::Process;
@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub routes: Vec<(String, RouteTold)>,
     /// By name.
     pub upstreams: Vec<(String, CallsTold)>,
+    /// How the servers of each are, by name.
+    pub servers: Vec<(String, UpstreamSeen)>,
     /// In the order of the policy.
     pub limits: Vec<Limit>,
     /// The zones of stored answers, `default` last.
@@ -102,6 +104,7 @@ impl Snapshot {
             reloads: control.reloads(),
             routes: routes.map(|(name, route)| (name.into(), route.told())).collect(),
             upstreams: upstreams.map(|(name, calls)| (name.into(), calls.told())).collect(),
+            servers: in_force.upstreams.iter().map(|g| (g.name().into(), g.seen())).collect(),
             limits: limits.collect(),
             zones: zones.collect(),
             waiting: shared.waiting_for_others(),

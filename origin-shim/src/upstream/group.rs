@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tidegate_core::Policy;
 use tidegate_core::policy::Upstream;
+use tidegate_core::policy::health::UpstreamSeen;
 use tidegate_core::upstream::{self as core, Call, Choice, Failure, Outcome, Servers};
 use tokio::sync::oneshot;
 
@@ -135,6 +136,11 @@ impl Group {
     /// What is known of its servers at this moment.
     pub fn state(&self) -> core::Group {
         self.lock().servers.clone()
+    }
+
+    /// What there is to say of it when somebody asks whether requests can be answered.
+    pub fn seen(&self) -> UpstreamSeen {
+        self.lock().servers.seen(&self.rule, clock::now())
     }
 
     /// Lets a call through, or says for how long nobody is asked.
