@@ -69,6 +69,11 @@ pub trait FieldsMut {
         self.set(name, &Text::of(value));
     }
 
+    /// As [`Self::set`], with digits.
+    fn set_number(&mut self, name: &'static str, value: u64) {
+        self.set_display(name, &value);
+    }
+
     /// As [`Self::append`], with what `value` displays as.
     fn append_display(&mut self, name: &'static str, value: &impl fmt::Display) {
         self.append(name, &Text::of(value));

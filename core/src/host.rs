@@ -77,8 +77,8 @@ impl<'a> Host<'a> {
 fn split_port(text: &str) -> Result<(&str, Option<&str>), BadHost> {
     let name_end = match text.strip_prefix('[') {
         Some(literal) => literal.find(']').ok_or(BadHost)? + 2,
-        // By hand: a name is too short for the machinery of `find`.
-        None => text.bytes().position(|b| b == b':').unwrap_or(text.len()),
+        // Behind a name comes a port or nothing.
+        None => text.bytes().position(|b| !IS_NAME[usize::from(b)]).unwrap_or(text.len()),
     };
     match text.split_at(name_end) {
         (name, "") => Ok((name, None)),
@@ -92,15 +92,25 @@ fn read_port(port: &str) -> Result<u16, BadHost> {
     port.parse().ok().filter(|_| digits).ok_or(BadHost)
 }
 
+/// Whether what [`split_port`] takes for a name is one.
 fn is_name(name: &str) -> bool {
     if let Some(literal) = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
         return literal.parse::<core::net::Ipv6Addr>().is_ok();
     }
-    // Registered names as they are used: what DNS and container names hold.
-    !name.is_empty()
-        && name.len() <= 255
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+    !name.is_empty() && name.len() <= 255
 }
+
+/// What registered names hold as they are used: what DNS and container names do.
+const IS_NAME: [bool; 256] = {
+    let mut name = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        name[byte] =
+            (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'.' | b'_');
+        byte += 1;
+    }
+    name
+};
 
 #[cfg(test)]
 mod tests {

@@ -87,7 +87,7 @@ fn ttl(stored: &Stored, now: Timestamp) -> Ttl {
 
 /// Sets Age (RFC 9111 §5.1) on an answer from the cache.
 pub fn age(fields: &mut impl FieldsMut, age: Duration) {
-    fields.set_display("age", &age.as_secs().min(u64::from(DELTA_SECONDS_MAX)));
+    fields.set_number("age", age.as_secs().min(u64::from(DELTA_SECONDS_MAX)));
 }
 
 /// Tells browsers what the policy says, for answers that our word may cover: never in
@@ -191,16 +191,16 @@ pub fn rate_limit(fields: &mut impl FieldsMut, verdict: &Verdict<'_>, told: Opti
         RateLimitPolicy { name: &limit.name, quota: limit.quota.get(), window: limit.window };
     fields.set_display("ratelimit-policy", &policy);
     if limit.x_fields {
-        fields.set_display("x-ratelimit-limit", &limit.quota);
+        fields.set_number("x-ratelimit-limit", limit.quota.get().into());
     }
     let Some(Quota { remaining, reset }) = ours else { return };
     fields.set_display("ratelimit", &RateLimit { name: &limit.name, remaining, reset });
     if limit.x_fields {
-        fields.set_display("x-ratelimit-remaining", &remaining);
-        fields.set_display("x-ratelimit-reset", &ceil_secs(reset));
+        fields.set_number("x-ratelimit-remaining", remaining.into());
+        fields.set_number("x-ratelimit-reset", ceil_secs(reset));
     }
     if let Admission::Deny { retry_after, .. } = admission {
-        fields.set_display("retry-after", &ceil_secs(retry_after));
+        fields.set_number("retry-after", ceil_secs(retry_after));
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::time::Instant;
 
-use http::header::HeaderName;
 use http::{HeaderMap, Response};
 use tidegate_core::{Plan, Policy, Tier};
 
@@ -14,11 +13,9 @@ use crate::clock;
 use crate::gate::Shared;
 use crate::in_force::InForce;
 use crate::metrics::{Answered, Miss};
+use crate::overlay;
 use crate::request_log::Line;
 use crate::tracing::Span;
-
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// One request's.
 #[derive(Debug)]
@@ -60,9 +57,9 @@ impl Account {
         collapsed: bool,
         response: &Response<Body>,
     ) {
-        let fields = response.headers();
-        let outcome = fields.get(X_CACHE).and_then(|value| value.to_str().ok()).unwrap_or("NONE");
-        let reason = if outcome == "HIT" { None } else { reason(fields) };
+        let outcome = overlay::first(response, "x-cache");
+        let outcome = outcome.and_then(|value| str::from_utf8(value).ok()).unwrap_or("NONE");
+        let reason = if outcome == "HIT" { None } else { reason(response) };
         let (status, took) = (response.status().as_u16(), self.begun.elapsed());
         in_force.metrics.of(plan).count(&Answered {
             method: asked.map_or("", |asked| asked.method.as_str()),
@@ -111,8 +108,8 @@ impl Account {
 
 /// Why the cache did not just answer, in the word of this hop's `Cache-Status`, which stands last:
 /// its detail, else why the request went forward.
-fn reason(fields: &HeaderMap) -> Option<&str> {
-    let own = fields.get_all(CACHE_STATUS).iter().next_back()?.to_str().ok()?;
+fn reason(response: &Response<Body>) -> Option<&str> {
+    let own = str::from_utf8(overlay::last(response, "cache-status")?).ok()?;
     // The detail stands last; behind a key that looks like one is its quotation mark.
     let detail =
         own.rsplit_once("; detail=").map(|(_, detail)| detail).filter(|detail| is_word(detail));
@@ -133,15 +130,16 @@ mod tests {
     use tidegate_core::respond;
 
     fn reason_of(key: Option<&str>, detail: Option<&'static str>, why: Option<Fwd>) -> String {
-        let mut fields = HeaderMap::new();
-        fields.append(CACHE_STATUS, "another; hit; detail=theirs".parse().unwrap());
+        let mut response = Response::new(Body::empty());
+        let fields = response.headers_mut();
+        fields.append("cache-status", "another; hit; detail=theirs".parse().unwrap());
         let outcome = match why {
             Some(why) => Outcome::Forward { why, status: Some(200), stored: Some(Ttl(60)) },
             None => Outcome::Hit { ttl: Ttl(-1) },
         };
         let cache = Tier::Origin.cache_name();
-        respond::cache_status(&mut fields, &CacheStatus { cache, outcome, key, detail });
-        reason(&fields).unwrap_or_default().to_owned()
+        respond::cache_status(fields, &CacheStatus { cache, outcome, key, detail });
+        reason(&response).unwrap_or_default().to_owned()
     }
 
     #[test]

@@ -310,7 +310,7 @@ impl Weighter<CacheKey, Variants> for Weigh {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::invalidations::Void;
     use tidegate_core::key::KeyRule;
@@ -339,7 +339,7 @@ mod tests {
         HeaderMap::from_iter([(http::header::ACCEPT_LANGUAGE, language.parse().unwrap())])
     }
 
-    fn answer(body: &'static [u8], vary: &'static str, asked: &HeaderMap) -> Answer {
+    pub(crate) fn answer(body: &'static [u8], vary: &'static str, asked: &HeaderMap) -> Answer {
         let vary = Vary::parse([vary.as_bytes()].into_iter());
         Answer {
             stored: Stored {

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use crate::coder::Follower;
 use crate::compressing::Compressing;
 use crate::http1::{Broken, Upload};
+use crate::overlay::Overlay;
 use crate::recording::Recorder;
 use crate::upstream::{AnswerBody, Unfit};
 
@@ -19,6 +20,8 @@ use crate::upstream::{AnswerBody, Unfit};
 pub enum Body {
     /// Known as a whole; `None` once it is sent.
     Whole(Option<Bytes>),
+    /// Out of memory, with the head that goes with it.
+    Stored(Overlay),
     /// A client's, over HTTP/1.1.
     Upload(Upload),
     /// A client's, over HTTP/2.
@@ -71,10 +74,19 @@ impl Body {
             Self::Recorded(recorder) => recorder.drain().await,
             Self::Compressing(compressing) => compressing.drain().await,
             Self::Whole(_)
+            | Self::Stored(_)
             | Self::Upload(_)
             | Self::Passing(_)
             | Self::Answer(_)
             | Self::Following(_) => {}
+        }
+    }
+
+    /// The head that goes with a stored one.
+    pub(crate) fn overlay(&mut self) -> Option<&mut Overlay> {
+        match self {
+            Self::Stored(overlay) => Some(overlay),
+            _ => None,
         }
     }
 
@@ -98,6 +110,10 @@ impl HttpBody for Body {
                 let frame = Pin::new(incoming).poll_frame(context);
                 frame.map(|frame| frame.map(|frame| frame.map_err(BodyError::Peer)))
             }
+            Self::Stored(overlay) => {
+                let body = overlay.take_body();
+                Poll::Ready((!body.is_empty()).then(|| Ok(Frame::data(body))))
+            }
             Self::Upload(upload) => Pin::new(upload).poll_frame(context).map_err(BodyError::Client),
             Self::Answer(answer) => Pin::new(answer).poll_frame(context),
             Self::Recorded(recorder) => Pin::new(recorder).poll_frame(context),
@@ -109,6 +125,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
+            Self::Stored(overlay) => overlay.body().is_empty(),
             Self::Upload(upload) => upload.is_end_stream(),
             Self::Passing(incoming) => incoming.is_end_stream(),
             Self::Answer(answer) => answer.is_end_stream(),
@@ -123,6 +140,7 @@ impl HttpBody for Body {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
+            Self::Stored(overlay) => SizeHint::with_exact(overlay.body().len() as u64),
             Self::Upload(upload) => upload.size_hint(),
             Self::Passing(incoming) => incoming.size_hint(),
             Self::Answer(answer) => answer.size_hint(),

@@ -23,6 +23,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use known::Known;
 use tidegate_core::compress::Offer;
+use tidegate_core::headers::FieldsMut;
 use tidegate_core::headers::cache_status::{Fwd, Ttl};
 use tidegate_core::partial::Selection;
 use tidegate_core::policy::health::{self, Check, Probe};
@@ -43,6 +44,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::in_force::InForce;
 use crate::metrics::{History, Hottest, Misses};
+use crate::overlay;
 use crate::request_log::RequestLog;
 use crate::server::Capacity;
 use crate::upstream::UpstreamClient;
@@ -187,7 +189,7 @@ impl Shared {
 
 impl Passage<'_> {
     /// Puts the fields on an answer that the policy has all of its route leave with.
-    fn take_along(&self, head: &mut http::HeaderMap) {
+    fn take_along(&self, head: &mut impl FieldsMut) {
         respond::headers(head, self.plan.headers());
         if let Some(cors) = self.plan.cors() {
             cors.tell(&self.parts.headers, head);
@@ -203,6 +205,15 @@ impl Gate {
 
     /// Answers one request of `client`.
     pub async fn handle(
+        self: Arc<Self>,
+        request: http::Request<Body>,
+        client: Client,
+    ) -> Response<Body> {
+        overlay::complete(self.handle_overlaid(request, client).await)
+    }
+
+    /// The same for who can write an [`Overlay`](overlay::Overlay): cheaper out of memory.
+    pub(crate) async fn handle_overlaid(
         self: Arc<Self>,
         request: http::Request<Body>,
         client: Client,
@@ -285,7 +296,7 @@ impl Gate {
             (_, Ok(rule)) => self.answer(&mut passage, rule).await,
         };
         passage.close(&self.shared, &account, &response);
-        passage.take_along(response.headers_mut());
+        passage.take_along(&mut overlay::fields_mut(&mut response));
         admission::tell(&verdict, &mut response);
         response
     }

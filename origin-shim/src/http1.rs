@@ -54,7 +54,7 @@ struct Door {
 
 impl Answering for Door {
     fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send {
-        Arc::clone(&self.gate).handle(request, self.client)
+        Arc::clone(&self.gate).handle_overlaid(request, self.client)
     }
 
     fn refuse(&self, problem: &Problem) -> Response<Body> {

@@ -31,6 +31,7 @@ pub mod multipart;
 pub mod operating;
 #[cfg(feature = "otel")]
 pub mod otel;
+mod overlay;
 pub mod policy_diff;
 pub mod policy_file;
 pub mod purging;

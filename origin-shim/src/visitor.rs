@@ -69,6 +69,9 @@ impl Visitor {
 /// appended who it saw, so the list is believed from the right, and only as far as the hop
 /// that wrote an entry is trusted; the leftmost entry is anyone's to make up.
 fn client_ip(trusted: &[TrustedProxy], peer: Option<IpAddr>, fields: &HeaderMap) -> Option<IpAddr> {
+    if !is_trusted(trusted, peer) {
+        return peer.map(|peer| peer.to_canonical());
+    }
     let mut client = peer;
     let lines: Vec<&[u8]> = fields.lines_of("x-forwarded-for").collect();
     let mut entries: Vec<&[u8]> = lines.into_iter().flat_map(list::tokens).collect();

@@ -3,6 +3,8 @@
 use core::fmt::{self, Write};
 use core::time::Duration;
 
+use crate::text::write_number;
+
 /// One member of a Cache-Status field; its `Display` is what goes on the wire.
 ///
 /// Each hop appends its member behind those of the hops nearer to the origin (§2).
@@ -118,7 +120,7 @@ impl fmt::Display for CacheStatus<'_> {
         match self.outcome {
             Outcome::Hit { ttl } => {
                 f.write_str("; hit; ttl=")?;
-                ttl.0.fmt(f)?;
+                write_number(f, ttl.0)?;
             }
             Outcome::Forward { why, status, stored } => {
                 write!(f, "; fwd={}", why.as_str())?;

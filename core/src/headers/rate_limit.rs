@@ -5,6 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::{Fields, list};
+use crate::text::write_number;
 use crate::time::ceil_secs;
 
 /// `RateLimit-Policy: "standard";q=100;w=60`
@@ -20,7 +21,12 @@ pub struct RateLimitPolicy<'a> {
 
 impl fmt::Display for RateLimitPolicy<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\";q={};w={}", self.name, self.quota, ceil_secs(self.window))
+        f.write_str("\"")?;
+        f.write_str(self.name)?;
+        f.write_str("\";q=")?;
+        write_number(f, self.quota)?;
+        f.write_str(";w=")?;
+        write_number(f, ceil_secs(self.window))
     }
 }
 
@@ -37,7 +43,12 @@ pub struct RateLimit<'a> {
 
 impl fmt::Display for RateLimit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\";r={};t={}", self.name, self.remaining, ceil_secs(self.reset))
+        f.write_str("\"")?;
+        f.write_str(self.name)?;
+        f.write_str("\";r=")?;
+        write_number(f, self.remaining)?;
+        f.write_str(";t=")?;
+        write_number(f, ceil_secs(self.reset))
     }
 }
 

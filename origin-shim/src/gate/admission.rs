@@ -4,13 +4,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::Response;
-use tidegate_core::headers::rate_limit::Quota;
-use tidegate_core::http_types::Edits;
 use tidegate_core::rate::{Counted, Limit, Verdict};
 use tidegate_core::{ClientFacts, LimitKey, respond};
 
 use super::{Gate, Passage};
 use crate::body::Body;
+use crate::overlay;
 
 /// Requests that wait for their turn at most, of all clients (R5).
 const WAITING_MAX: usize = 4096;
@@ -79,8 +78,8 @@ fn key(passage: &Passage<'_>, limit: &Limit) -> LimitKey {
 /// Tells the client what `verdict` leaves it, unless the answer tells of less already.
 pub(super) fn tell(verdict: &Verdict<'_>, response: &mut Response<Body>) {
     if verdict.tightest().is_some() {
-        let told = Quota::told(response.headers());
-        respond::rate_limit(&mut Edits::of(response.headers_mut()), verdict, told);
+        let told = overlay::quota(response);
+        respond::rate_limit(&mut overlay::fields_mut(response), verdict, told);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Answers that need no upstream: from the store, and of our own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use tidegate_core::compress::{Uncompressed, Verdict};
 use tidegate_core::conditional::{is_not_modified, may_be_not_modified};
@@ -22,6 +23,7 @@ use crate::answer_store::Answer;
 use crate::body::Body;
 use crate::multipart;
 use crate::operating;
+use crate::overlay::Overlay;
 use crate::recording::Recorder;
 
 /// How `Cache-Status` calls the store behind the memory.
@@ -30,13 +32,13 @@ const FROM_REDIS: &str = "redis";
 /// A stored answer, or 304 for a client that has it.
 pub(super) fn from_store(
     passage: &Passage<'_>,
-    answer: &Answer,
+    answer: &Arc<Answer>,
     age: Duration,
     ttl: Ttl,
     detail: Option<&'static str>,
     now: Timestamp,
 ) -> Response<Body> {
-    let (mut response, verdict) = chosen(passage, answer, now);
+    let Chosen { status, mut head, body, verdict } = chosen(passage, answer, now);
     let key = passage.plan.key_name(passage.asked, &passage.visitor.identity);
     let outcome = match passage.collapsed {
         Some(why) => Outcome::Collapsed { why, ttl },
@@ -48,24 +50,31 @@ pub(super) fn from_store(
         key: key.as_deref(),
         detail: detail.or(passage.is_from_redis.then_some(FROM_REDIS)),
     };
-    let status = response.status().as_u16();
-    let mut edits = Edits::of(response.headers_mut());
-    describe(passage, &mut edits, status, answer, verdict.as_ref());
-    respond::age(&mut edits, age);
-    respond::cache_status(&mut edits, &cache_status);
-    drop(edits);
-    response
+    describe(passage, &mut head, status.as_u16(), answer, verdict.as_ref());
+    respond::age(&mut head, age);
+    respond::cache_status(&mut head, &cache_status);
+    head.with(status, body)
 }
 
 /// Head and body of a stored answer, without what this hop says of itself: all of it, the
 /// ranges asked for, or 304 for a client that has it.
-pub(super) fn stored(passage: &Passage<'_>, answer: &Answer, now: Timestamp) -> Response<Body> {
-    let (mut response, verdict) = chosen(passage, answer, now);
-    let status = response.status().as_u16();
-    let mut edits = Edits::of(response.headers_mut());
-    describe(passage, &mut edits, status, answer, verdict.as_ref());
-    drop(edits);
-    response
+pub(super) fn stored(
+    passage: &Passage<'_>,
+    answer: &Arc<Answer>,
+    now: Timestamp,
+) -> Response<Body> {
+    let Chosen { status, mut head, body, verdict } = chosen(passage, answer, now);
+    describe(passage, &mut head, status.as_u16(), answer, verdict.as_ref());
+    head.with(status, body)
+}
+
+/// What of a stored answer suits a request.
+struct Chosen {
+    status: StatusCode,
+    head: Overlay,
+    body: Body,
+    /// In which coding it is; `None` where the policy compresses nothing.
+    verdict: Option<Verdict>,
 }
 
 /// What the head says besides what is stored: what browsers are told, and what the body is.
@@ -81,32 +90,31 @@ fn describe(
 }
 
 /// The stored head with the body that suits the request, and in which coding that is.
-fn chosen(
-    passage: &Passage<'_>,
-    answer: &Answer,
-    now: Timestamp,
-) -> (Response<Body>, Option<Verdict>) {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::from_u16(answer.stored.status).unwrap_or_default();
-    response.headers_mut().clone_from(&answer.head);
+fn chosen(passage: &Passage<'_>, answer: &Arc<Answer>, now: Timestamp) -> Chosen {
+    let status = StatusCode::from_u16(answer.stored.status).unwrap_or_default();
+    let mut head = Overlay::on(Arc::clone(answer));
     let length = Some(answer.body.len() as u64);
     let mut verdict = passage.verdict(answer.stored.status, &answer.head, length, true);
-    if client_has(passage, response.status(), &answer.head, now) {
-        not_modified(&mut response);
+    if client_has(passage, status, &answer.head, now) {
+        head.leave_content_out();
         forgo(&mut verdict, Uncompressed::Status);
-        return (response, verdict);
+        return Chosen { status: StatusCode::NOT_MODIFIED, head, body: Body::empty(), verdict };
     }
-    let selection = select(passage, answer, now);
-    if selection == Selection::Whole {
-        if !fill_coded(passage, &mut response, answer, verdict.as_ref()) {
-            forgo(&mut verdict, Uncompressed::NoEncoder);
-            fill(&mut response, answer, selection);
+    match select(passage, answer, now) {
+        // What is missing is never served: see `Gate::answer`.
+        Selection::Whole | Selection::Missing => {
+            let body = coded(passage, answer, verdict.as_ref()).unwrap_or_else(|| {
+                forgo(&mut verdict, Uncompressed::NoEncoder);
+                Body::whole(answer.body.clone())
+            });
+            Chosen { status, head, body, verdict }
         }
-    } else {
-        forgo(&mut verdict, Uncompressed::Partial);
-        fill(&mut response, answer, selection);
+        selection => {
+            forgo(&mut verdict, Uncompressed::Partial);
+            let (status, body) = part(&mut head, answer, selection);
+            Chosen { status, head, body: Body::whole(body), verdict }
+        }
     }
-    (response, verdict)
 }
 
 /// Leaves the body as it is, where it was to be coded.
@@ -116,32 +124,20 @@ fn forgo(verdict: &mut Option<Verdict>, why: Uncompressed) {
     }
 }
 
-/// Puts the coded body in, if it is to be one and can be had.
-fn fill_coded(
-    passage: &Passage<'_>,
-    response: &mut Response<Body>,
-    answer: &Answer,
-    verdict: Option<&Verdict>,
-) -> bool {
+/// The coded body, if it is to be one and can be had.
+fn coded(passage: &Passage<'_>, answer: &Answer, verdict: Option<&Verdict>) -> Option<Body> {
     let (Some(offer), Some(Verdict { coding: Ok(coding), .. })) = (passage.offer, verdict) else {
-        return false;
+        return None;
     };
     if let Some(coded) = answer.coded.get(*coding) {
-        *response.body_mut() = Body::whole(coded.clone());
-        return true;
+        return Some(Body::whole(coded.clone()));
     }
     // A HEAD is not worth making it: its length is not known yet.
     if passage.asked.method == Method::Head {
-        return true;
+        return Some(Body::empty());
     }
-    let Some(coder) = &answer.coder else { return false };
-    match coder.make(passage.store(), &answer.body, *coding, offer.level(*coding)) {
-        Ok(body) => {
-            *response.body_mut() = body;
-            true
-        }
-        Err(_) => false,
-    }
+    let coder = answer.coder.as_ref()?;
+    coder.make(passage.store(), &answer.body, *coding, offer.level(*coding)).ok()
 }
 
 /// What of a stored answer suits the request's Range, if it has one that counts: only GET has
@@ -156,39 +152,27 @@ pub(super) fn select(passage: &Passage<'_>, answer: &Answer, now: Timestamp) -> 
     }
 }
 
-/// Puts what was selected of a stored answer into a response that has its status and head.
-fn fill(response: &mut Response<Body>, answer: &Answer, selection: Selection) {
+/// The status and body of what was selected of a stored answer, which `head` then says.
+fn part(head: &mut Overlay, answer: &Answer, selection: Selection) -> (StatusCode, Bytes) {
+    // The stored length is that of another body.
+    head.remove("content-length");
     let whole = &answer.body;
-    let (status, body) = match selection {
-        // What is missing is never served: see `Gate::answer`.
-        Selection::Whole | Selection::Missing => {
-            *response.body_mut() = Body::whole(whole.clone());
-            return;
-        }
+    match selection {
+        Selection::Whole | Selection::Missing => (StatusCode::OK, whole.clone()),
         Selection::Piece { bytes, content_range } => {
-            set(response, CONTENT_RANGE, &content_range.to_string());
+            head.set_display("content-range", &content_range);
             (StatusCode::PARTIAL_CONTENT, whole.slice(bytes))
         }
         Selection::Pieces(pieces) => {
             let own = answer.head.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
             let (content_type, body) = multipart::byteranges(whole, &pieces, own);
-            set(response, CONTENT_TYPE, &content_type);
+            head.set("content-type", &content_type);
             (StatusCode::PARTIAL_CONTENT, body)
         }
         Selection::Unsatisfiable { length } => {
-            set(response, CONTENT_RANGE, &format!("bytes */{length}"));
+            head.set_display("content-range", &format_args!("bytes */{length}"));
             (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new())
         }
-    };
-    // The stored length is that of another body.
-    response.headers_mut().remove(CONTENT_LENGTH);
-    *response.status_mut() = status;
-    *response.body_mut() = Body::whole(body);
-}
-
-fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        response.headers_mut().insert(name, value);
     }
 }
 

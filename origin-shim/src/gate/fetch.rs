@@ -36,6 +36,7 @@ use crate::compressing::Record;
 use crate::in_force::InForce;
 use crate::invalidations::{Moment, Void};
 use crate::metrics::{Call, CallMetrics};
+use crate::overlay;
 use crate::recording::{NotWhole, Recorder};
 use crate::stores::Stores;
 use crate::upstream::{self, AnswerBody, Question, UpstreamClient, UpstreamError};
@@ -413,8 +414,9 @@ impl Fetch<'_> {
         let now = asked.exchange.received_at;
         let is_for_others = is_for_others(&decision, now);
         self.end_turn(if is_for_others { End::Stored } else { End::Unshared });
-        let mut response = answer::stored(self.passage, &answer, now);
-        respond::age(response.headers_mut(), answer.stored.age(now));
+        let age = answer.stored.age(now);
+        let mut response = answer::stored(self.passage, &Arc::new(answer), now);
+        respond::age(&mut overlay::fields_mut(&mut response), age);
         self.say(&mut response, 304, &decision, &asked.exchange);
         response
     }
@@ -441,7 +443,7 @@ impl Fetch<'_> {
 
     /// Answers with what is stored although it is stale, since upstream fails; `why` says how
     /// (RFC 5861 §4, RFC 9111 §4.2.4).
-    fn serve_stale(self, stale: &Answer, why: &'static str, now: Timestamp) -> Response<Body> {
+    fn serve_stale(self, stale: &Arc<Answer>, why: &'static str, now: Timestamp) -> Response<Body> {
         // A client may have asked for confirmation of what is fresh.
         let ttl = match stale.stored.fresh_for(now) {
             Some(left) => Ttl::fresh(left),
@@ -467,7 +469,7 @@ impl Fetch<'_> {
             Some(shadow) => shadow.status(self.passage, status, decision, now, key),
             None => respond::forwarded(plan.tier, self.why, status, decision, now, key),
         };
-        respond::cache_status(response.headers_mut(), &status);
+        respond::cache_status(&mut overlay::fields_mut(response), &status);
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{oneshot, watch};
 
 use super::answer::Asker;
+use super::head::Extent;
 use super::head::request::RequestHead;
 use super::input::Input;
 use super::output::Output;
@@ -44,8 +45,13 @@ pub(super) struct Connection<S> {
 
 /// What comes next over a connection.
 enum Next {
-    Request(Box<RequestHead>),
-    Refuse(Problem),
+    /// A request, whose head ends there.
+    Head(Extent),
+    /// What is no request.
+    Malformed(Malformed),
+    /// The begin of a request, and nothing more.
+    Silent,
+    /// Nothing.
     Close,
 }
 
@@ -100,8 +106,12 @@ where
     pub(super) async fn serve(mut self, answering: &impl Answering) {
         loop {
             let after = match poll_fn(|context| self.poll_next(context)).await {
-                Next::Request(head) => self.exchange(*head, answering).await,
-                Next::Refuse(problem) => self.refuse(answering.refuse(&problem)).await,
+                Next::Head(extent) => match self.input.take_head(extent, self.scheme) {
+                    Ok(head) => self.exchange(head, answering).await,
+                    Err(why) => self.refuse(answering.refuse(&why.problem())).await,
+                },
+                Next::Malformed(why) => self.refuse(answering.refuse(&why.problem())).await,
+                Next::Silent => self.refuse(answering.refuse(&silent())).await,
                 Next::Close => After::Abort,
             };
             match after {
@@ -124,9 +134,9 @@ where
         loop {
             // Several that came together are answered together.
             if self.output.has_room() {
-                match self.input.head(self.scheme) {
-                    Ok(Some(head)) => return Poll::Ready(Next::Request(Box::new(head))),
-                    Err(malformed) => return Poll::Ready(Next::Refuse(malformed.problem())),
+                match self.input.find_head() {
+                    Ok(Some(extent)) => return Poll::Ready(Next::Head(extent)),
+                    Err(malformed) => return Poll::Ready(Next::Malformed(malformed)),
                     Ok(None) => {}
                 }
             }
@@ -149,9 +159,7 @@ where
     fn poll_time(&mut self, context: &mut Context<'_>) -> Poll<Next> {
         match self.input.is_empty() {
             true if self.patience.is_over(patience::IDLE, context) => Poll::Ready(Next::Close),
-            false if self.patience.is_over(patience::HEAD, context) => {
-                Poll::Ready(Next::Refuse(silent()))
-            }
+            false if self.patience.is_over(patience::HEAD, context) => Poll::Ready(Next::Silent),
             _ => Poll::Pending,
         }
     }

@@ -1,5 +1,6 @@
 //! The grammar of heads (RFC 9112 §2 to §5): where one ends, and which lines it has.
 
+mod name;
 pub mod request;
 pub mod response;
 

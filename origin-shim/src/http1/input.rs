@@ -10,7 +10,7 @@ use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
 use super::head::request::RequestHead;
-use super::head::{HEAD_MAX, HeadEnd, is_token};
+use super::head::{Extent, HEAD_MAX, HeadEnd, is_token};
 use super::{Malformed, buffers};
 
 /// Bytes that were read ahead, in order.
@@ -52,18 +52,26 @@ impl Input {
         all
     }
 
-    /// Takes the next head, if all of it is here.
-    pub(super) fn head(&mut self, scheme: Scheme) -> Result<Option<RequestHead>, Malformed> {
+    /// Where the next head ends, if all of it is here.
+    pub(super) fn find_head(&mut self) -> Result<Option<Extent>, Malformed> {
         let Some(first) = self.bytes().first() else { return Ok(None) };
         if !is_token(*first) && !self.skip_empty_line()? {
             return Ok(None);
         }
-        let Some(extent) = self.head_end.find(&self.buffer[self.used..])? else { return Ok(None) };
+        self.head_end.find(&self.buffer[self.used..])
+    }
+
+    /// Takes the head that was found.
+    pub(super) fn take_head(
+        &mut self,
+        extent: Extent,
+        scheme: Scheme,
+    ) -> Result<RequestHead, Malformed> {
         let head = Bytes::copy_from_slice(&self.bytes()[..extent.length]);
         self.consume(extent.length);
         self.head_end = HeadEnd::default();
         self.skipped_line = false;
-        RequestHead::read(&head, extent, scheme).map(Some)
+        RequestHead::read(&head, extent, scheme)
     }
 
     /// Whether a request line stands here now, which begins with a token.

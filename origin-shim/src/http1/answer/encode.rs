@@ -1,9 +1,10 @@
 //! Heads as bytes.
 
-use http::{HeaderMap, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version};
 
 use super::{Asker, Sending, date, has_content};
 use crate::clock;
+use crate::overlay::{self, Overlay};
 
 /// What an answer says of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,31 +23,43 @@ pub(in crate::http1) fn head(
     out: &mut Vec<u8>,
     asker: &Asker,
     status: StatusCode,
-    fields: &HeaderMap,
+    fields: Head<'_>,
     sending: Sending,
     exact: Option<u64>,
     connection: Connection,
 ) {
     status_line(out, status);
-    let mut has_date = false;
-    let mut said_length = None;
-    for (name, value) in fields {
-        match name.as_str() {
-            "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" => continue,
-            "upgrade" if connection != Connection::Upgrades => continue,
-            "content-length" => {
-                said_length = said_length.or(Some(value));
-                continue;
+    let mut seen = Seen { upgrades: connection == Connection::Upgrades, ..Seen::default() };
+    match fields {
+        Head::Map(fields) => {
+            for (name, value) in fields {
+                if seen.passes(name.as_str(), value.as_bytes()) {
+                    field(out, name.as_str(), value.as_bytes());
+                }
             }
-            "date" => has_date = true,
-            _ => {}
         }
-        field(out, name.as_str(), value.as_bytes());
+        Head::Overlay(overlay) => {
+            for (name, value) in overlay.kept() {
+                if seen.passes(name.as_str(), value.as_bytes()) {
+                    field(out, name.as_str(), value.as_bytes());
+                }
+            }
+            match overlay.may_say_any(SPECIAL) {
+                false => overlay.write_said(out),
+                true => {
+                    for (name, value) in overlay.said() {
+                        if seen.passes(name, value) {
+                            field(out, name, value);
+                        }
+                    }
+                }
+            }
+        }
     }
-    if !has_date {
+    if !seen.date {
         date::put(out, clock::now());
     }
-    framing(out, status, sending, exact, said_length);
+    framing(out, status, sending, exact, seen.length);
     match (connection, asker.version) {
         (Connection::Upgrades, _) => field(out, "connection", b"upgrade"),
         (Connection::Closes, _) => field(out, "connection", b"close"),
@@ -56,12 +69,62 @@ pub(in crate::http1) fn head(
     out.extend_from_slice(b"\r\n");
 }
 
+/// Where the fields of an answer are.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http1) enum Head<'a> {
+    Map(&'a HeaderMap),
+    Overlay(&'a Overlay),
+}
+
+/// What was among the fields.
+#[derive(Default)]
+struct Seen<'a> {
+    date: bool,
+    length: Option<&'a [u8]>,
+    /// The fields say to which protocol.
+    upgrades: bool,
+}
+
+/// The names that [`Seen::passes`] knows.
+const SPECIAL: u64 = overlay::bits(&[
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "date",
+]);
+
+impl<'a> Seen<'a> {
+    /// Whether a field is written as it is.
+    fn passes(&mut self, name: &str, value: &'a [u8]) -> bool {
+        // Most names have other lengths.
+        if !matches!(name.len(), 4 | 7 | 10 | 14 | 16 | 17) {
+            return true;
+        }
+        match name {
+            "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" => false,
+            "upgrade" => self.upgrades,
+            "content-length" => {
+                self.length = self.length.or(Some(value));
+                false
+            }
+            "date" => {
+                self.date = true;
+                true
+            }
+            _ => true,
+        }
+    }
+}
+
 fn framing(
     out: &mut Vec<u8>,
     status: StatusCode,
     sending: Sending,
     exact: Option<u64>,
-    said: Option<&HeaderValue>,
+    said: Option<&[u8]>,
 ) {
     match sending {
         Sending::Length(length) => number(out, length),
@@ -71,7 +134,7 @@ fn framing(
         // they do not send.
         Sending::Nothing if has_content(status) || status == StatusCode::NOT_MODIFIED => {
             match (said, exact) {
-                (Some(said), _) => field(out, "content-length", said.as_bytes()),
+                (Some(said), _) => field(out, "content-length", said),
                 (None, Some(exact @ 1..)) => number(out, exact),
                 (None, _) => {}
             }

@@ -14,6 +14,7 @@ use crate::body::Body;
 use crate::http1::answer::{Sending, encode};
 use crate::http1::head::names;
 use crate::http1::upload::Receiving;
+use crate::overlay;
 
 /// So much of a request's body that nobody reads is read for the sake of the connection: 64 KiB.
 const DRAIN_MAX: u64 = 64 * 1024;
@@ -44,6 +45,11 @@ where
         if let Some(waiting) = self.interim.close() {
             self.output.front().extend_from_slice(&waiting);
         }
+        let answer = match answer.headers().is_empty() {
+            true => answer,
+            // Fields beside an overlay are none that it knows.
+            false => overlay::complete(answer),
+        };
         let (head, body) = answer.into_parts();
         let exact = body.size_hint().exact();
         let sending = Sending::of(&asker, head.status, &head.headers, exact);
@@ -59,7 +65,11 @@ where
             (None, false) => encode::Connection::Persists,
         };
         let front = self.output.front();
-        encode::head(front, &asker, head.status, &head.headers, sending, exact, connection);
+        let fields = match &body {
+            Body::Stored(overlay) => encode::Head::Overlay(overlay),
+            _ => encode::Head::Map(&head.headers),
+        };
+        encode::head(front, &asker, head.status, fields, sending, exact, connection);
         drop(head);
 
         let mut underway = Underway { body, sending, trailers: None, is_ended: sending.is_done() };

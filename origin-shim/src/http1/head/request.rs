@@ -1,12 +1,12 @@
 //! The heads of requests (RFC 9112 §3).
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
+use http::header::HeaderValue;
 use http::{HeaderMap, Method, Uri, Version};
 use memchr::memchr;
 use tidegate_core::{Host, Scheme};
 
-use super::{Extent, FieldLines, first_line, is_token, names, version};
+use super::{Extent, FieldLines, first_line, is_token, name, names, version};
 use crate::http1::Malformed;
 use crate::http1::framing::{Framing, FramingFields};
 
@@ -45,7 +45,7 @@ impl RequestHead {
         for field in FieldLines::of(rest) {
             let (name, value) = field?;
             said.take_in(name, value, version)?;
-            let name = HeaderName::from_bytes(name).map_err(|_| Malformed::FieldName)?;
+            let name = name::read(name)?;
             let value = HeaderValue::from_maybe_shared(head.slice_ref(value))
                 .map_err(|_| Malformed::Control)?;
             fields.append(name, value);
