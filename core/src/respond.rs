@@ -267,6 +267,11 @@ impl Problem {
         Self::new(502, "upstream-failed", detail)
     }
 
+    /// 500: the service that is asked in this process does not answer.
+    pub fn service_failed() -> Self {
+        Self::new(500, "service-failed", "The service does not answer.")
+    }
+
     /// 503 while nobody is asked, since those who were asked failed (P6).
     pub fn upstream_open(detail: impl Into<String>, wait: Duration) -> Self {
         Self { retry_after: Some(ceil_secs(wait)), ..Self::new(503, "breaker-open", detail) }

@@ -11,9 +11,10 @@ use hyper::body::Incoming;
 use crate::coder::Follower;
 use crate::compressing::Compressing;
 use crate::http1::{Broken, Upload};
+use crate::origin::{AnswerBody, ServiceError};
 use crate::overlay::Overlay;
 use crate::recording::Recorder;
-use crate::upstream::{AnswerBody, Unfit};
+use crate::upstream::Unfit;
 
 /// The body of a request or an answer.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub enum Body {
     Upload(Upload),
     /// A client's, over HTTP/2.
     Passing(Incoming),
-    /// An upstream's, passed on as it comes.
+    /// That of an answer, passed on as it comes.
     Answer(AnswerBody),
     /// Passed on as it comes, and recorded.
     Recorded(Recorder),
@@ -46,6 +47,8 @@ pub enum BodyError {
     Peer(hyper::Error),
     /// What an upstream sent is no body, or not all of it.
     Upstream(Unfit),
+    /// The service in this process broke off.
+    Service(ServiceError),
     /// It has another length than it said.
     Length,
     /// It could not be compressed.
@@ -162,6 +165,7 @@ impl std::fmt::Display for BodyError {
             Self::Client(broken) => broken.fmt(f),
             Self::Peer(error) => write!(f, "its sender broke off: {error}"),
             Self::Upstream(unfit) => unfit.fmt(f),
+            Self::Service(error) => write!(f, "the service broke off: {error}"),
             Self::Length => f.write_str("it has another length than it said"),
             Self::Encoder(error) => write!(f, "it cannot be compressed: {error}"),
             Self::Abandoned => f.write_str("whoever compressed it is gone"),

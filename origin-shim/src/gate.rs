@@ -44,10 +44,10 @@ use crate::client::Client;
 use crate::clock;
 use crate::in_force::InForce;
 use crate::metrics::{History, Hottest, Misses};
+use crate::origin::Origins;
 use crate::overlay;
 use crate::request_log::RequestLog;
 use crate::server::Capacity;
-use crate::upstream::UpstreamClient;
 use crate::visitor::Visitor;
 
 /// What all threads share: what is in force, and what is remembered between requests.
@@ -72,7 +72,7 @@ pub struct Shared {
 #[derive(Debug)]
 pub struct Gate {
     shared: Arc<Shared>,
-    upstream: UpstreamClient,
+    origins: Origins,
 }
 
 /// One request on its way through.
@@ -198,9 +198,9 @@ impl Passage<'_> {
 }
 
 impl Gate {
-    /// A gate with a connection pool of its own.
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, upstream: UpstreamClient::new() }
+    /// A gate before `origins`, with their connections for itself.
+    pub fn new(shared: Arc<Shared>, origins: Origins) -> Self {
+        Self { shared, origins }
     }
 
     /// Answers one request of `client`.
@@ -370,7 +370,7 @@ impl Gate {
         let verdict = self.admit(fetch.passage, Counted::Misses).await;
         let mut response = match verdict.refused() {
             Some(refused) => answer::problem(&Problem::refused(refused)),
-            None => fetch.run(&self.upstream, known, Body::empty()).await,
+            None => fetch.run(&self.origins, known, Body::empty()).await,
         };
         admission::tell(&verdict, &mut response);
         response

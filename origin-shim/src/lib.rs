@@ -29,6 +29,7 @@ pub mod limiter;
 pub mod metrics;
 pub mod multipart;
 pub mod operating;
+pub mod origin;
 #[cfg(feature = "otel")]
 pub mod otel;
 mod overlay;

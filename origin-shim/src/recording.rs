@@ -15,7 +15,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 use crate::body::BodyError;
-use crate::upstream::AnswerBody;
+use crate::origin::AnswerBody;
 
 /// Takes the whole body, or hears why there is none.
 pub type HandOver = Box<dyn FnOnce(Result<Bytes, NotWhole>) + Send + Sync>;

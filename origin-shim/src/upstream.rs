@@ -25,6 +25,7 @@ use tidegate_core::upstream::{Outcome, Servers};
 
 use crate::body::{Body, BodyError};
 use crate::http1::Malformed;
+use crate::origin::ServiceError;
 use exchange::{Connection, Exchange, Fault, Lease};
 use group::{NoSlot, Slot};
 use pool::Pool;
@@ -66,6 +67,8 @@ pub enum UpstreamError {
         /// When it may be worth to ask again.
         retry_after: Duration,
     },
+    /// The service in this process does not answer.
+    Service(ServiceError),
     /// The body of the request broke off.
     Request(BodyError),
 }
@@ -236,6 +239,7 @@ impl UpstreamError {
             Self::Broken(_) => "The origin server broke off its answer.",
             Self::Open { .. } => "The origin server has failed too often and is given time.",
             Self::Crowded { .. } => "The origin server is busy.",
+            Self::Service(_) => "The service does not answer.",
             Self::Request(_) => "The request broke off.",
         }
     }

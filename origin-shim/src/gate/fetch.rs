@@ -36,10 +36,11 @@ use crate::compressing::Record;
 use crate::in_force::InForce;
 use crate::invalidations::{Moment, Void};
 use crate::metrics::{Call, CallMetrics};
+use crate::origin::{AnswerBody, Origins};
 use crate::overlay;
 use crate::recording::{NotWhole, Recorder};
 use crate::stores::Stores;
-use crate::upstream::{self, AnswerBody, Question, UpstreamClient, UpstreamError};
+use crate::upstream::{self, Question, UpstreamError};
 use crate::visitor::Visitor;
 
 /// One question to upstream on behalf of the cache.
@@ -60,13 +61,13 @@ impl Gate {
         if let Some(closed) = passage.closed {
             return answer::closed(passage, closed, clock::now());
         }
-        let Some(upstream) = passage.in_force.upstream_of(&passage.plan) else {
+        let Some(origin) = self.origins.of(passage.in_force, &passage.plan) else {
             return no_route(passage);
         };
         let mut question = question(passage);
         question.body = body;
         let call = passage.begin_call();
-        let answered = self.upstream.ask(upstream, question).await;
+        let answered = origin.ask(passage.parts, question).await;
         end_call(call, &answered);
         match answered {
             Err(error) => unanswered(error),
@@ -93,7 +94,7 @@ impl Gate {
         let key = CacheKey::of(&rule.key, passage.asked, &passage.visitor.identity);
         let why = ForwardReason::Method;
         let fetch = Fetch { passage, rule, key, why, turn: None, shadow: None };
-        fetch.run(&self.upstream, Known::Nothing, body).await
+        fetch.run(&self.origins, Known::Nothing, body).await
     }
 
     /// Brings a stale answer up to date behind the client's back, once at a time for a key
@@ -154,7 +155,7 @@ impl Gate {
         };
         let turn = Some(turn);
         let fetch = Fetch { passage: &passage, rule, key, why, turn, shadow: None };
-        Some(fetch.run(&self.upstream, Known::to_confirm(stale), Body::empty()).await)
+        Some(fetch.run(&self.origins, Known::to_confirm(stale), Body::empty()).await)
     }
 }
 
@@ -162,14 +163,14 @@ impl Fetch<'_> {
     /// Asks upstream, keeps what may be kept, and answers.
     pub(super) async fn run(
         mut self,
-        upstream: &UpstreamClient,
+        origins: &Origins,
         known: Known,
         body: Body,
     ) -> Response<Body> {
         if let Some(closed) = self.passage.closed {
             return self.run_without_origin(&known, closed);
         }
-        let Some(servers) = self.passage.in_force.upstream_of(&self.passage.plan) else {
+        let Some(origin) = origins.of(self.passage.in_force, &self.passage.plan) else {
             return no_route(self.passage);
         };
         let mut question = Question { body, ..question(self.passage) };
@@ -190,7 +191,7 @@ impl Fetch<'_> {
         let began = self.passage.in_force.answers.begin();
         let requested_at = clock::now();
         let call = self.passage.begin_call();
-        let mut answered = upstream.ask(servers, question).await;
+        let mut answered = origin.ask(self.passage.parts, question).await;
         end_call(call, &answered);
         let exchange = Exchange { requested_at, received_at: clock::now() };
         if let Ok(response) = &mut answered {
@@ -219,7 +220,7 @@ impl Fetch<'_> {
             }
             (Refresh::AskAgain, Ok(_), Known::ToConfirm(stale)) => {
                 let known = Known::Fallback(Arc::clone(stale));
-                Box::pin(self.run(upstream, known, Body::empty())).await
+                Box::pin(self.run(origins, known, Body::empty())).await
             }
             (Refresh::ServeStale, _, Known::Fallback(stale) | Known::ToConfirm(stale)) => {
                 self.end_turn(End::Failed);
@@ -230,7 +231,7 @@ impl Fetch<'_> {
                     Ok(completed) => self.keep(completed, &asked),
                     // Neither the rest nor the whole: the part is of no use.
                     Err(_unusable) => {
-                        Box::pin(self.run(upstream, Known::Nothing, Body::empty())).await
+                        Box::pin(self.run(origins, Known::Nothing, Body::empty())).await
                     }
                 }
             }
@@ -584,6 +585,7 @@ fn unanswered(error: UpstreamError) -> Response<Body> {
         UpstreamError::Crowded { retry_after } => {
             Problem::upstream_crowded(error.explain(), retry_after)
         }
+        UpstreamError::Service(_) => Problem::service_failed(),
         UpstreamError::Request(_) => Problem::bad_request(error.explain()),
     })
 }

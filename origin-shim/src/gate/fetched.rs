@@ -7,7 +7,7 @@ use tidegate_core::headers::range::ContentRange;
 use tidegate_core::partial::may_combine;
 
 use crate::answer_store::Answer;
-use crate::upstream::AnswerBody;
+use crate::origin::AnswerBody;
 
 /// An answer from upstream, with what is known of its body's begin.
 pub(super) struct Fetched {

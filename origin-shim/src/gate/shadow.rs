@@ -17,9 +17,9 @@ use super::known::Known;
 use super::{Gate, Passage, answer};
 use crate::answer_store::Answer;
 use crate::body::Body;
+use crate::origin::AnswerBody;
 use crate::recording::{NotWhole, Recorder};
 use crate::shadows::Shadows;
-use crate::upstream::AnswerBody;
 
 /// What the cache would have done with a request that the origin answers.
 pub(super) struct Shadow {

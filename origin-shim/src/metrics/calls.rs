@@ -118,7 +118,7 @@ fn position(error: &UpstreamError) -> usize {
         UpstreamError::Broken(_) => 2,
         UpstreamError::Open { .. } => 3,
         UpstreamError::Crowded { .. } => 4,
-        UpstreamError::Request(_) => 5,
+        UpstreamError::Service(_) | UpstreamError::Request(_) => 5,
     }
 }
 

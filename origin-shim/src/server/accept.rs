@@ -20,6 +20,7 @@ use super::supervisor::Pulse;
 use super::tls::Tls;
 use crate::client::Client;
 use crate::gate::{Gate, Shared};
+use crate::origin::Origins;
 
 /// Connections get this long to finish what they are at (P7).
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -47,7 +48,7 @@ enum Acceptor {
 impl Thread {
     /// Serves until told to stop, and then until all connections are done, or 30 s.
     pub(super) async fn serve(self) -> io::Result<()> {
-        let gate = Arc::new(Gate::new(self.shared));
+        let gate = Arc::new(Gate::new(self.shared, Origins::new()));
         let (leave, leaving) = watch::channel(false);
         if let Some(pulse) = self.pulse {
             tokio::spawn(pulse.beat());

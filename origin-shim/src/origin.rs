@@ -1,0 +1,75 @@
+//! Who answers what no stored answer can: servers behind the shim, or the service in this process
+//! that the gate stands before.
+
+mod body;
+mod service;
+
+use std::sync::Arc;
+
+use http::Response;
+use http::request::Parts;
+use tidegate_core::Plan;
+
+use crate::in_force::InForce;
+use crate::upstream::{Group, Question, UpstreamClient, UpstreamError};
+
+pub use body::AnswerBody;
+pub use service::{Service, ServiceError};
+
+/// Whom a gate can ask.
+#[derive(Debug, Default)]
+pub struct Origins {
+    servers: UpstreamClient,
+    /// Answers routes that name no upstream.
+    service: Option<Arc<dyn Service>>,
+}
+
+/// The one of them that a route is for.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin<'a> {
+    /// Servers, asked over the connections of this client.
+    Servers(&'a UpstreamClient, &'a Arc<Group>),
+    /// A service in this process.
+    Service(&'a Arc<dyn Service>),
+}
+
+impl Origins {
+    /// Servers alone; nobody is connected yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same, and a service for routes that name no upstream.
+    pub fn with_service(service: Arc<dyn Service>) -> Self {
+        Self { servers: UpstreamClient::new(), service: Some(service) }
+    }
+
+    /// Who answers what `plan` is for; nobody where its route names no upstream, and there is no
+    /// service.
+    pub fn of<'a>(&'a self, in_force: &'a InForce, plan: &Plan<'_>) -> Option<Origin<'a>> {
+        match in_force.upstream_of(plan) {
+            Some(group) => Some(Origin::Servers(&self.servers, group)),
+            None => self.service.as_ref().map(Origin::Service),
+        }
+    }
+}
+
+impl Origin<'_> {
+    /// Asks. `parts` are the request as its client made it.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn ask(
+        self,
+        parts: &Parts,
+        question: Question,
+    ) -> Result<Response<AnswerBody>, UpstreamError> {
+        match self {
+            Self::Servers(client, group) => {
+                let answered = client.ask(group, question).await;
+                answered.map(|response| response.map(AnswerBody::Server))
+            }
+            Self::Service(service) => service::ask(&**service, parts, question).await,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Bodies of answers, whoever gives them.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::service::ServiceBody;
+use crate::body::BodyError;
+use crate::upstream;
+
+/// The body of an answer that does not come from a store.
+#[derive(Debug)]
+pub enum AnswerBody {
+    /// A server's.
+    Server(upstream::AnswerBody),
+    /// That of a service in this process.
+    Service(ServiceBody),
+}
+
+impl HttpBody for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Server(body) => Pin::new(body).poll_frame(context),
+            Self::Service(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Server(body) => body.is_end_stream(),
+            Self::Service(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Server(body) => body.size_hint(),
+            Self::Service(body) => body.size_hint(),
+        }
+    }
+}
