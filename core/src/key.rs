@@ -137,6 +137,13 @@ impl CacheKey {
         Self::of(&rule, request, identity)
     }
 
+    /// The key that was stored as these bytes; `None` where they cannot be one.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let key = Self(bytes.into());
+        let length: usize = key.parts().map(|(_, part)| PART_HEAD + part.len()).sum();
+        (length == bytes.len() && !bytes.is_empty()).then_some(key)
+    }
+
     /// The key as bytes, to be stored or hashed.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -333,6 +340,21 @@ mod tests {
         let sorted = KeyRule { sort_query: true, ..KeyRule::default() };
         assert_eq!(key(&sorted, "/x?b=1&a=2"), key(&sorted, "/x?a=2&b=1"));
         assert_ne!(key(&sorted, "/x?a=1&a=2"), key(&sorted, "/x?a=2&a=1"));
+    }
+
+    #[test]
+    fn a_key_that_was_stored_is_the_same_and_other_bytes_are_none() {
+        let rule = KeyRule { device: true, identity: true, ..KeyRule::default() };
+        let key = key(&rule, "/x?b=1");
+        let bytes = key.as_bytes();
+        assert_eq!(CacheKey::from_bytes(bytes), Some(key.clone()));
+        for length in 0..bytes.len() {
+            let cut = CacheKey::from_bytes(&bytes[..length]);
+            assert!(cut.is_none_or(|cut| cut != key), "{length}");
+        }
+        assert_eq!(CacheKey::from_bytes(b""), None);
+        assert_eq!(CacheKey::from_bytes(&[bytes, b"x"].concat()), None);
+        assert_eq!(CacheKey::from_bytes(&[b's', 255, 255, 255, 255]), None);
     }
 
     #[test]

@@ -37,7 +37,7 @@ use core::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use cache::{Cache, CacheRedis};
+pub use cache::{Cache, CacheRedis, Snapshot};
 pub use edge::Edge;
 pub use edge_cache::EdgeCache;
 pub use isolate_memory::IsolateMemory;
@@ -389,6 +389,14 @@ impl Policy {
     /// who stores under one policy and serves under the next.
     pub fn with_terms(self) -> Self {
         Self { terms: Terms::of_all(&self.model.routes), ..self }
+    }
+
+    /// Under which terms routes keep answers on this tier, if it can tell
+    /// ([`Self::with_terms`]).
+    pub fn terms(&self, tier: Tier) -> impl Iterator<Item = Terms> {
+        let routes = self.model.routes.iter().zip(&self.terms);
+        let that_keep = routes.filter(move |(route, _)| route.cache_rule(tier).is_some());
+        that_keep.map(move |(_, terms)| Terms::at(*terms, tier))
     }
 
     /// Reads the canonical JSON.

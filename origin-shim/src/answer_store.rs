@@ -160,8 +160,7 @@ impl AnswerStore {
 
     /// Whether an answer counts under these terms, and nothing has invalidated it.
     fn holds(&self, answer: &Answer, terms: Terms) -> bool {
-        answer.terms == terms
-            && !self.invalidations.cover(&answer.resource, &answer.tags, answer.began)
+        answer.terms == terms && self.is_good(answer)
     }
 
     /// Which queries answers of this store suit besides their own.
@@ -232,6 +231,19 @@ impl AnswerStore {
             EntryAction::Retain(())
         });
         drop(attached);
+    }
+
+    /// All answers with their keys.
+    pub fn all(&self) -> impl Iterator<Item = (CacheKey, Arc<Answer>)> {
+        let entries = self.entries.iter();
+        entries.flat_map(|(key, variants)| {
+            variants.iter().map(|answer| (key.clone(), Arc::clone(answer))).collect::<Vec<_>>()
+        })
+    }
+
+    /// Whether nothing has invalidated an answer.
+    pub fn is_good(&self, answer: &Answer) -> bool {
+        !self.invalidations.cover(&answer.resource, &answer.tags, answer.began)
     }
 
     /// Forgets all answers.

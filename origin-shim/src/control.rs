@@ -4,6 +4,7 @@
 mod state_file;
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,6 +26,7 @@ use crate::in_force::InForce;
 use crate::policy_file::{self, PolicyError};
 use crate::redis_limiter::RedisLimiter;
 use crate::redis_link::BadAddress;
+use crate::saved_answers::{self, BadSnapshot, Heir, Saved};
 use crate::second_tier::SecondTier;
 use crate::server::tls::{Loaded, Tls, TlsError};
 use crate::tokens::{BadSecret, FetchError, Tokens};
@@ -151,6 +153,31 @@ impl Control {
     /// How the process was started.
     pub const fn start(&self) -> &Start {
         &self.start
+    }
+
+    /// Keeps what is stored for the next process, where the policy says so.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn keep_snapshot(&self) -> Result<Option<Saved>, (PathBuf, io::Error)> {
+        let in_force = self.shared.in_force();
+        let Some(rule) = &in_force.file.model().cache.snapshot else { return Ok(None) };
+        let path = self.start.folder().join(&rule.file);
+        let saved = saved_answers::save(&path, &in_force.answers, rule.size, clock::now());
+        saved.map(Some).map_err(|error| (path, error))
+    }
+
+    /// Takes over what the last process has kept.
+    ///
+    /// # Errors
+    /// Why that is no use: then nothing of it is stored.
+    pub fn take_snapshot(&self) -> Result<Option<Saved>, (PathBuf, BadSnapshot)> {
+        let in_force = self.shared.in_force();
+        let Some(rule) = &in_force.file.model().cache.snapshot else { return Ok(None) };
+        let path = self.start.folder().join(&rule.file);
+        let (zones, tier) = (&in_force.answers, in_force.second_tier.as_deref());
+        let heir = Heir { zones, policy: &in_force.file, tier };
+        saved_answers::take(&path, heir, clock::now()).map_err(|bad| (path, bad))
     }
 
     /// Whether a restart leaves overrides as they are.

@@ -40,6 +40,7 @@ pub mod recording;
 pub mod redis_limiter;
 pub mod redis_link;
 pub mod request_log;
+pub mod saved_answers;
 pub mod second_tier;
 pub mod server;
 pub mod shadows;

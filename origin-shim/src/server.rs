@@ -158,6 +158,9 @@ impl Server {
         for thread in threads {
             thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))?;
         }
+        if told == Stop::Closed {
+            duties::keep_snapshot(control);
+        }
         // A timer wants its runtime around it.
         main.block_on(async {
             duties::tell_shims_the_rest(control).await;

@@ -64,6 +64,18 @@ impl Zones {
         named.chain(rest)
     }
 
+    /// The stores of zones by their names, and that of routes without one.
+    pub fn by_name(&self) -> impl Iterator<Item = (Option<&str>, &Arc<AnswerStore>)> {
+        let named = self.named.iter().map(|(name, store)| (Some(&**name), store));
+        named.chain([(None, &self.rest)])
+    }
+
+    /// The store of this zone; that of routes without one where there is none.
+    pub fn named(&self, name: Option<&str>) -> &Arc<AnswerStore> {
+        let named = self.named.iter().find(|(zone, _)| name == Some(zone));
+        named.map_or(&self.rest, |(_, store)| store)
+    }
+
     /// When an answer begins: take it before asking upstream.
     pub fn begin(&self) -> Moment {
         self.invalidations.begin()
@@ -73,17 +85,12 @@ impl Zones {
     pub fn invalidate(&self, voids: &[Void]) {
         self.invalidations.invalidate(voids);
         if voids.contains(&Void::Everything) {
-            self.stores().for_each(|store| store.clear());
+            self.by_name().for_each(|(_, store)| store.clear());
         }
     }
 
     /// What is remembered of all that was invalidated.
     pub fn invalidations(&self) -> &Arc<Invalidations> {
         &self.invalidations
-    }
-
-    /// All stores.
-    pub fn stores(&self) -> impl Iterator<Item = &Arc<AnswerStore>> {
-        self.named.iter().map(|(_, store)| store).chain([&self.rest])
     }
 }

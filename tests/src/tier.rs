@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// An origin that answers each target with the number of its question, and says in fields what
-/// its path begins with: `/vary`, `/etag`, `/mine`, `/no-store`, `/large`.
+/// its path begins with: `/vary`, `/etag`, `/mine`, `/no-store`, `/large`, `/pages`.
 #[derive(Clone, Debug)]
 pub struct CountingOrigin {
     address: String,
@@ -79,7 +79,11 @@ fn answer(question: Question, asked: &Mutex<HashMap<String, u64>>) {
         () if is("/no-store") => "Cache-Control: no-store\r\n",
         () => "Content-Type: text/plain\r\nX-Of-The-Origin: a\r\nX-Of-The-Origin: b\r\n",
     };
-    let body = if is("/large") { number.to_string().repeat(2 << 20) } else { number.to_string() };
+    let body = match () {
+        () if is("/large") => number.to_string().repeat(2 << 20),
+        () if is("/pages") => "x".repeat(1024),
+        () => number.to_string(),
+    };
     question.answer(lines, &body);
 }
 
@@ -101,6 +105,18 @@ impl Member {
     #[must_use]
     pub fn admin(&self) -> Client {
         self.admin
+    }
+
+    /// Ends it as a supervisor does, and returns the line that it says of its snapshot.
+    ///
+    /// # Panics
+    /// If it does not end well, or says nothing.
+    #[track_caller]
+    #[must_use]
+    pub fn end_and_say(self) -> String {
+        let said = self.shim.last_words().stderr;
+        let line = said.lines().find(|line| line.contains("for the next start"));
+        line.unwrap_or_else(|| panic!("{said:?}")).to_owned()
     }
 
     /// Asks by the name that all members have; on another thread if need be.

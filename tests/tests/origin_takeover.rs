@@ -16,6 +16,7 @@ use tidegate_tests::{
     held_origin::HeldOrigin,
     policy_file::PolicyFile,
     process::{self, Process},
+    redis::eventually,
     shim::Shim,
     wire::{Client, Connection, PATIENCE, Request},
 };
@@ -279,6 +280,25 @@ fn whoever_takes_over_is_operated_as_before_and_told_to_the_supervisor() {
     let taken_over = (0..1000).any(|_| hash() != before);
     assert!(taken_over, "the same listener, another process");
     generations.stop();
+}
+
+#[test]
+fn who_is_taken_over_from_leaves_no_snapshot_and_the_last_one_does() {
+    let origin = DemoOrigin::start();
+    let rule = "[cache.snapshot]\nfile = \"stored\"\n";
+    let policy = policy(&origin.base().address().to_string(), rule);
+    let file = policy.path().with_file_name("stored");
+    let mut generations = Generations::start(&policy);
+    let first = generations.shim.process().id();
+    generations.take_over();
+    eventually("its end", || {
+        // Whoever started it has not asked how it ended.
+        let stat = std::fs::read_to_string(format!("/proc/{first}/stat")).ok()?;
+        stat.contains(") Z").then_some(())
+    });
+    assert!(!file.exists(), "the next one has a store of its own");
+    generations.stop();
+    assert!(file.exists());
 }
 
 /// A shim, and whoever took over from it; all are gone with this.

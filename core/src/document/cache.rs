@@ -7,7 +7,7 @@ use super::decode::{Context, Decode, Located};
 use super::redis::{prefix, timeout};
 use super::secret::SecretName;
 use super::values::{Bytes, Ttl};
-use crate::policy::{Cache, CacheRedis};
+use crate::policy::{Cache, CacheRedis, Snapshot};
 
 /// Names of keys begin with it where the policy says nothing.
 const PREFIX: &str = "tidegate-cache:";
@@ -15,6 +15,10 @@ const PREFIX: &str = "tidegate-cache:";
 const OBJECT: u64 = 1 << 20;
 /// What Redis takes for one value is far more, but all that asks meanwhile waits behind it.
 const OBJECT_MAX: u64 = 8 << 20;
+/// The size of a snapshot where the policy says nothing.
+const SNAPSHOT: u64 = 256 << 20;
+/// The smallest that makes sense.
+const SNAPSHOT_MIN: u64 = 64_000;
 
 section! {
     /// What the shim does with stored answers besides keeping them in memory.
@@ -22,6 +26,9 @@ section! {
         /// A Redis behind the memory of each shim: what one has stored others need not ask for, and
         /// what one invalidates is void for all within a second.
         optional redis: CacheRedisSection,
+        /// A file that keeps stored answers over a restart: written when the shim ends, read when
+        /// it starts.
+        optional snapshot: SnapshotSection,
     }
 }
 
@@ -47,8 +54,18 @@ section! {
     }
 }
 
+section! {
+    /// A file that keeps stored answers over a restart.
+    struct SnapshotSection, "`snapshot`" {
+        /// Its name; one that is not absolute is beside the policy file.
+        required file: Located<String>,
+        /// How large it gets at most, `256MiB` without it. What does not fit is left out.
+        optional size: Located<Bytes>,
+    }
+}
+
 pub(super) fn resolve(section: Option<CacheWide>, context: &mut Context<'_>) -> Cache {
-    let Some(CacheWide { redis }) = section else { return Cache::default() };
+    let Some(CacheWide { redis, snapshot }) = section else { return Cache::default() };
     let redis = redis.map(|section| {
         let SecretName(url) = section.url;
         let object = section.object.map_or(OBJECT, |object| {
@@ -68,7 +85,20 @@ pub(super) fn resolve(section: Option<CacheWide>, context: &mut Context<'_>) -> 
             compress: section.compress,
         }
     });
-    Cache { redis }
+    let snapshot = snapshot.map(|SnapshotSection { file, size }| {
+        if file.value.is_empty() {
+            context.report(file.span, "a file has a name", "write, say, `\"cache.snapshot\"`");
+        }
+        let size = size.map_or(SNAPSHOT, |size| {
+            let Located { value: Bytes(size), span } = size;
+            if size < SNAPSHOT_MIN {
+                context.report(span, "it would hold next to nothing", "give it 64kB at least");
+            }
+            size
+        });
+        Snapshot { file: file.value, size }
+    });
+    Cache { redis, snapshot }
 }
 
 #[cfg(test)]
@@ -103,11 +133,14 @@ mod tests {
             (format!("{REDIS}prefix = \"a b\"\n"), "a `prefix` is up to 64"),
             (format!("{REDIS}object = \"9MiB\"\n"), "an `object` has `8MiB` at most"),
             ("[cache.redis]\nurl = \"redis://:hunter2@db\"\n".into(), "stands in the environment"),
+            ("[cache.snapshot]\nfile = \"\"\n".into(), "a file has a name"),
+            ("[cache.snapshot]\nfile = \"a\"\nsize = \"1kB\"\n".into(), "next to nothing"),
             ("[cache]\nredi = 1\n".into(), "did you mean `redis`?"),
         ] {
             let report = report(&source);
             assert!(report.contains(message) && !report.contains("hunter2"), "{source}: {report}");
         }
         assert_eq!(report(&format!("{REDIS}answers = false\n")), "good");
+        assert_eq!(report("[cache.snapshot]\nfile = \"cache.snapshot\"\n"), "good");
     }
 }

@@ -14,6 +14,9 @@ pub struct Cache {
     /// The store behind the memory of each shim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis: Option<CacheRedis>,
+    /// What a restart keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
 }
 
 /// The Redis that all shims store in, and by which they hear of what others invalidate. Where it
@@ -34,6 +37,16 @@ pub struct CacheRedis {
     pub object: u64,
     /// Whether bodies that gain by it are compressed there.
     pub compress: bool,
+}
+
+/// A file that keeps stored answers over a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// Its name; one that is not absolute is beside the policy file.
+    pub file: String,
+    /// Bytes of it at most.
+    pub size: u64,
 }
 
 impl Cache {

@@ -260,10 +260,7 @@ impl<'p> Plan<'p> {
     /// the policy was replaced, is not served.
     pub fn terms(&self) -> Terms {
         let both = self.position.and_then(|at| self.policy.terms.get(at));
-        both.map_or_else(Terms::default, |[edge, origin]| match self.tier {
-            Tier::Edge => *edge,
-            Tier::Origin => *origin,
-        })
+        both.map_or_else(Terms::default, |both| Terms::at(*both, self.tier))
     }
 
     /// Which of the platform's caches keeps the answer at the edge.

@@ -27,6 +27,19 @@ impl Terms {
         Self(first)
     }
 
+    /// Those for this tier, of a route's at the edge and at the origin.
+    pub(super) const fn at([edge, origin]: [Self; 2], tier: Tier) -> Self {
+        match tier {
+            Tier::Edge => edge,
+            Tier::Origin => origin,
+        }
+    }
+
+    /// The terms whose number was stored.
+    pub const fn from_u64(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The number, to be stored or hashed.
     pub const fn as_u64(self) -> u64 {
         self.0

@@ -15,6 +15,7 @@ use tidegate_origin::edge_signature::{self, EdgeSignature};
 use tidegate_origin::gate::Shared;
 use tidegate_origin::in_force::InForce;
 use tidegate_origin::redis_limiter::RedisLimiter;
+use tidegate_origin::saved_answers::Saved;
 use tidegate_origin::second_tier::SecondTier;
 use tidegate_origin::server::tls::Tls;
 use tidegate_origin::server::{Inherited, Server};
@@ -72,6 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     #[cfg(feature = "otel")]
     export_spans(&shared)?;
     let control = Control::new(shared, tls, start).map_err(|error| format!("tidegate: {error}"))?;
+    take_snapshot(&control);
     let places: Vec<String> = server.places().map(url).collect();
     let operated_at = admin.as_ref().map(AdminListener::address);
     server.run(&Arc::new(control), admin, || {
@@ -83,6 +85,19 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         }
     })?;
     Ok(())
+}
+
+/// Takes over what the last process has stored. What is no use is none, and no reason not to start.
+fn take_snapshot(control: &Control) {
+    match control.take_snapshot() {
+        Ok(None) => {}
+        Ok(Some(Saved { answers, .. })) => {
+            eprintln!("tidegate: stored again, from the last process: {answers} answers");
+        }
+        Err((path, bad)) => {
+            eprintln!("tidegate: the snapshot {} {bad}; nothing is stored yet", path.display())
+        }
+    }
 }
 
 /// Sends spans to the collector that the environment names, if it names one.

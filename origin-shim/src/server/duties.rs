@@ -7,6 +7,7 @@ use crate::admin::AdminListener;
 use crate::control::Control;
 use crate::edge_outbox::{NotTold, Told};
 use crate::edge_signature::Report;
+use crate::saved_answers::Saved;
 use crate::shadows;
 use crate::tallies::Rehearsals;
 use crate::tokens::FetchError;
@@ -47,6 +48,22 @@ pub(super) async fn tell_edge_the_rest(control: &Control) {
                 );
             }
         }
+    }
+}
+
+/// Keeps what is stored for the next process. Where that is there already, it has a store of its
+/// own, and what is void by then nobody would tell it.
+#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
+pub(super) fn keep_snapshot(control: &Control) {
+    match control.keep_snapshot() {
+        Ok(None) => {}
+        Ok(Some(Saved { answers, bytes })) => {
+            eprintln!("tidegate: kept for the next start: {answers} stored answers, {bytes} bytes");
+        }
+        Err((path, error)) => eprintln!(
+            "tidegate: what is stored is not kept for the next start: {}: {error}",
+            path.display()
+        ),
     }
 }
 
