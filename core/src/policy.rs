@@ -62,6 +62,9 @@ pub use crate::tier::Tier;
 use crate::token::TokenRule;
 use route_table::RouteTable;
 
+/// How many bytes the body of a request has at most where the policy says nothing (P5): what
+/// Express means by `10mb`.
+pub const BODY_MAX: u64 = 10 << 20;
 /// The version of the policy language that this crate reads.
 pub const SCHEMA: u32 = 1;
 
@@ -169,6 +172,12 @@ pub struct Shim {
     /// Whether requests must be signed by the edge.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub require_edge_signature: bool,
+    /// How many bytes the body of a request has at most; [`BODY_MAX`] without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_body: Option<u64>,
+    /// Whether upstreams are told in Forwarded who asks.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub forwarded: bool,
     /// Which requests are a line of the log each.
     #[serde(default, skip_serializing_if = "edge::RequestLog::is_default")]
     pub log: edge::RequestLog,
@@ -244,6 +253,13 @@ pub struct Route {
         skip_serializing_if = "Option::is_none"
     )]
     pub zone: Option<usize>,
+    /// How many bytes the body of a request has at most, in place of what the shim takes elsewhere.
+    #[serde(
+        default,
+        deserialize_with = "canonical::of_the_shim",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub max_body: Option<u64>,
     /// Stale answers serve while the breaker of its upstream is open, even those that the origin
     /// forbids to serve so.
     #[serde(

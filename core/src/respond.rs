@@ -262,6 +262,12 @@ impl Problem {
         Self { retry_after: Some(1), ..Self::new(503, "connections-full", detail) }
     }
 
+    /// 413: the body of the request is larger than the policy takes (P5).
+    pub fn body_too_large(max: u64) -> Self {
+        let detail = format!("A body may have {max} bytes here.");
+        Self::new(413, "body-too-large", detail)
+    }
+
     /// 502: upstream cannot be reached, or what it says is no answer.
     pub fn upstream_failed(detail: impl Into<String>) -> Self {
         Self::new(502, "upstream-failed", detail)
@@ -358,6 +364,7 @@ impl Problem {
             414 => "URI too long",
             417 => "Expectation failed",
             421 => "Misdirected request",
+            413 => "Content too large",
             429 => "Too many requests",
             431 => "Request header fields too large",
             501 => "Not implemented",

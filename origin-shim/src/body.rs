@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use crate::coder::Follower;
 use crate::compressing::Compressing;
 use crate::http1::{Broken, Upload};
+use crate::limited::Limited;
 use crate::origin::{AnswerBody, ServiceError};
 use crate::overlay::Overlay;
 use crate::recording::Recorder;
@@ -27,6 +28,8 @@ pub enum Body {
     Upload(Upload),
     /// A client's, over HTTP/2.
     Passing(Incoming),
+    /// A client's, of a length that nobody knows yet, up to a limit.
+    Limited(Box<Limited>),
     /// That of an answer, passed on as it comes.
     Answer(AnswerBody),
     /// Passed on as it comes, and recorded.
@@ -51,6 +54,8 @@ pub enum BodyError {
     Service(ServiceError),
     /// It has another length than it said.
     Length,
+    /// It is longer than what is taken.
+    TooLarge,
     /// It could not be compressed.
     Encoder(std::io::Error),
     /// Whoever compressed it is gone.
@@ -71,6 +76,19 @@ impl Body {
         }
     }
 
+    /// The same up to so many bytes.
+    ///
+    /// # Errors
+    /// If it is known to be longer.
+    pub fn limited(self, most: u64) -> Result<Self, BodyError> {
+        match self.size_hint().exact() {
+            Some(length) if length > most => Err(BodyError::TooLarge),
+            // Whoever frames it sees to its length.
+            Some(_) => Ok(self),
+            None => Ok(Self::Limited(Box::new(Limited::new(self, most)))),
+        }
+    }
+
     /// Reads to the end what is recorded on the way, for the record alone.
     pub async fn drain(self) {
         match self {
@@ -80,6 +98,7 @@ impl Body {
             | Self::Stored(_)
             | Self::Upload(_)
             | Self::Passing(_)
+            | Self::Limited(_)
             | Self::Answer(_)
             | Self::Following(_) => {}
         }
@@ -118,6 +137,7 @@ impl HttpBody for Body {
                 Poll::Ready((!body.is_empty()).then(|| Ok(Frame::data(body))))
             }
             Self::Upload(upload) => Pin::new(upload).poll_frame(context).map_err(BodyError::Client),
+            Self::Limited(limited) => Pin::new(&mut **limited).poll_frame(context),
             Self::Answer(answer) => Pin::new(answer).poll_frame(context),
             Self::Recorded(recorder) => Pin::new(recorder).poll_frame(context),
             Self::Compressing(compressing) => Pin::new(compressing).poll_frame(context),
@@ -131,6 +151,7 @@ impl HttpBody for Body {
             Self::Stored(overlay) => overlay.body().is_empty(),
             Self::Upload(upload) => upload.is_end_stream(),
             Self::Passing(incoming) => incoming.is_end_stream(),
+            Self::Limited(limited) => limited.is_end_stream(),
             Self::Answer(answer) => answer.is_end_stream(),
             Self::Recorded(recorder) => recorder.is_end_stream(),
             Self::Compressing(compressing) => compressing.is_end_stream(),
@@ -146,6 +167,7 @@ impl HttpBody for Body {
             Self::Stored(overlay) => SizeHint::with_exact(overlay.body().len() as u64),
             Self::Upload(upload) => upload.size_hint(),
             Self::Passing(incoming) => incoming.size_hint(),
+            Self::Limited(limited) => limited.size_hint(),
             Self::Answer(answer) => answer.size_hint(),
             Self::Recorded(recorder) => recorder.size_hint(),
             Self::Compressing(_) | Self::Following(_) => SizeHint::default(),
@@ -167,6 +189,7 @@ impl std::fmt::Display for BodyError {
             Self::Upstream(unfit) => unfit.fmt(f),
             Self::Service(error) => write!(f, "the service broke off: {error}"),
             Self::Length => f.write_str("it has another length than it said"),
+            Self::TooLarge => f.write_str("it is too large"),
             Self::Encoder(error) => write!(f, "it cannot be compressed: {error}"),
             Self::Abandoned => f.write_str("whoever compressed it is gone"),
         }

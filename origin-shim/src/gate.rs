@@ -287,13 +287,14 @@ impl Gate {
             Some(refused) => Some(Problem::refused(refused)),
             None => policy.objection(visitor.refusal),
         };
-        let mut response = match (refused, plan.cache) {
-            (Some(problem), _) => answer::problem(&problem),
-            (_, Err(_)) => self.pass(&passage, body).await,
-            (_, Ok(rule)) if passage.is_shadowed() => {
+        let mut response = match (refused, plan.cache, body.limited(plan.max_body())) {
+            (Some(problem), ..) => answer::problem(&problem),
+            (.., Err(_)) => answer::problem(&Problem::body_too_large(plan.max_body())),
+            (_, Err(_), Ok(body)) => self.pass(&passage, body).await,
+            (_, Ok(rule), _) if passage.is_shadowed() => {
                 self.answer_in_shadow(&mut passage, rule).await
             }
-            (_, Ok(rule)) => self.answer(&mut passage, rule).await,
+            (_, Ok(rule), _) => self.answer(&mut passage, rule).await,
         };
         passage.close(&self.shared, &account, &response);
         passage.take_along(&mut overlay::fields_mut(&mut response));

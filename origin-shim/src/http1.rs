@@ -1,8 +1,8 @@
 //! HTTP/1.1 by the letter (RFC 9112): a client's connection, one request after the other.
 //!
 //! Hyper takes what others read differently, sends no interim answers, and is not told of what
-//! it costs; why this is here in place of it is in `docs/decisions`. Hyper still speaks HTTP/2,
-//! and HTTP/1.1 to the servers behind.
+//! it costs; why this is here in place of it is in `docs/decisions`. Hyper still speaks HTTP/2;
+//! HTTP/1.1 with the servers behind is `upstream`'s, by the same grammar.
 
 mod answer;
 mod buffers;

@@ -25,6 +25,7 @@ pub mod http1;
 pub mod in_force;
 pub mod invalidations;
 mod lanes;
+pub mod limited;
 pub mod limiter;
 pub mod metrics;
 pub mod multipart;

@@ -14,12 +14,13 @@ mod pool;
 mod question;
 mod sending;
 mod timer;
+mod tunnel;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
+use http::{Response, StatusCode};
 use tidegate_core::upstream::retry::{self, Asked, Failure, Next};
 use tidegate_core::upstream::{Outcome, Servers};
 
@@ -34,9 +35,10 @@ pub use exchange::AnswerBody;
 pub use group::{Group, Upstreams};
 pub use health::check;
 pub use question::{
-    Question, ask_for_confirmation, ask_for_the_rest, ask_for_the_whole, ask_without_coding, date,
-    end_to_end, question,
+    Question, ask_for_confirmation, ask_for_the_rest, ask_for_the_whole, ask_to_upgrade,
+    ask_without_coding, date, end_to_end, question, tell_in_forwarded,
 };
+pub use tunnel::Tunnel;
 
 /// Who is sent away for want of room may come back after so many seconds.
 const CROWDED_FOR: Duration = Duration::from_secs(1);
@@ -204,9 +206,12 @@ impl UpstreamClient {
             },
         };
         let mut exchange = Exchange::begin(connection, question, body, timeouts);
-        let fault = match exchange.final_head(&question.method).await {
+        let fault = match exchange.final_head(question).await {
             Ok(head) => {
                 let lease = Lease { slot, pool: Arc::clone(&self.pool) };
+                if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                    return Ok(exchange.tunnel(head, lease));
+                }
                 return Ok(exchange.answer(head, lease));
             }
             Err(fault) => fault,

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use base64::Engine as _;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned,
@@ -74,6 +75,13 @@ impl Authority {
             fs::rename(&new, new.with_extension("")).expect("a folder that can be written");
         }
         certificate.der().to_vec()
+    }
+
+    /// Its own certificate, as programs read those that they trust.
+    #[must_use]
+    pub fn root_pem(&self) -> String {
+        let text = base64::engine::general_purpose::STANDARD.encode(&self.root);
+        format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
     }
 
     /// A client that speaks `versions` and offers `alpn`.

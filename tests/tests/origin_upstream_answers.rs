@@ -269,22 +269,58 @@ fn p2_a_server_that_ends_its_side_has_still_answered() {
 }
 
 #[test]
-fn p2_interim_answers_never_stand_in_for_the_final_one() {
+fn p2_interim_answers_are_passed_on_and_never_stand_in_for_the_final_one() {
     let origin = RawOrigin::start(|peer| {
         loop {
             peer.head()?;
             peer.write("HTTP/1.1 100 Continue\r\n\r\n")?;
-            peer.write("HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n")?;
+            peer.write(
+                "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\nconnection: x-hop\r\nx-hop: 1\r\n\r\n",
+            )?;
             peer.write("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\ncontent-le")?;
             peer.write("ngth: 5\r\nx-final: 1\r\n\r\nfinal")?;
         }
     });
     let shim = before(&origin, "");
     for _ in 0..3 {
+        let mut client = shim.client().connect().unwrap();
+        client.ask(&Request::get("/")).unwrap();
+        let seen = client.read_until("\r\n\r\nfinal").unwrap();
+        let heads: Vec<&str> = seen.split("\r\n\r\n").collect();
+        assert_eq!(heads.len(), 4, "{seen}");
+        assert!(heads[0].starts_with("HTTP/1.1 103 ") && heads[0].contains("link: </a.css>"));
+        assert!(!heads[0].contains("x-hop"), "that is of the connection: {seen}");
+        assert!(heads[1].starts_with("HTTP/1.1 102 "), "{seen}");
+        assert!(heads[2].starts_with("HTTP/1.1 200 ") && heads[2].contains("x-final: 1"));
+        assert!(!heads[2].contains("link"), "what is of the interim answer stays there");
+        // Whoever skips them has one answer, and the connection goes on.
         let answer = shim.client().get("/");
         assert_eq!((answer.status, &*answer.body), (200, &b"final"[..]));
-        assert_eq!(answer.header("x-final"), Some("1"));
-        assert_eq!(answer.header("link"), None, "what is of the interim answer stays there");
+    }
+}
+
+#[test]
+fn p2_trailers_reach_clients_that_take_them() {
+    let origin = RawOrigin::start(|peer| {
+        loop {
+            let head = peer.head()?;
+            let asked = head.contains("\r\nte: trailers\r\n");
+            assert_eq!(asked, head.contains("\r\nconnection: te\r\n"), "{head}");
+            peer.write(format!(
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx-asked: {asked}\r\n\r\n\
+                 5\r\nhello\r\n0\r\nx-sum: 7\r\ncontent-length: 9\r\n\r\n"
+            ))?;
+        }
+    });
+    let shim = before(&origin, "");
+    let mut client = shim.client().connect().unwrap();
+    client.ask(&Request::get("/").header("TE", "trailers").header("Connection", "TE")).unwrap();
+    let taken = client.read_until("\r\n0\r\nx-sum: 7\r\n\r\n").unwrap();
+    assert!(taken.contains("x-asked: true"), "{taken}");
+    // Without Connection it was meant for somebody else.
+    for request in [Request::get("/"), Request::get("/").header("TE", "trailers")] {
+        let answer = shim.client().send(&request);
+        assert_eq!((&*answer.body, answer.header("x-asked")), (&b"hello"[..], Some("false")));
     }
 }
 

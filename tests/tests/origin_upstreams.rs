@@ -14,6 +14,7 @@ use tidegate_tests::{
     policy_file::PolicyFile,
     raw_origin::RawOrigin,
     shim::Shim,
+    tls::Authority,
     wire::{Client, Connection, Request, Response},
 };
 
@@ -391,6 +392,42 @@ fn p1_a_server_may_have_a_name() {
     assert_eq!(shim.client().get("/").status, 502);
 }
 
+/// The server is another shim, which asks the origin in clear.
+#[test]
+fn p1_a_server_may_be_asked_over_tls_and_must_show_who_it_is() {
+    let (ours, others) = (Authority::new(), Authority::new());
+    let folder = tempfile::tempdir().unwrap();
+    let root = |name: &str, authority: &Authority| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, authority.root_pem()).unwrap();
+        path.display().to_string()
+    };
+    let (trusted, stranger) = (root("root.pem", &ours), root("other.pem", &others));
+    ours.issue(folder.path(), "site", &["localhost"]);
+    let origin = RawOrigin::saying("over tls");
+    let site = folder.path().join("site").display().to_string();
+    let server = PolicyFile::with_text(&format!(
+        "schema = 1\n[shim]\nlisten = \"https://127.0.0.1:0\"\n\
+         [shim.tls]\ncertificates = [{{ chain = \"{site}.pem\", key = \"{site}.key\" }}]\n{}",
+        policy(&format!("servers = \"{}\"", origin.address()))
+    ));
+    let server = Shim::serve_policy_as_it_says(&server);
+    let port = server.address().port();
+    let asking = |host: &str, root: &str| {
+        let text = format!("servers = \"https://{host}:{port}\"");
+        let text = format!("schema = 1\n{}", policy(&text));
+        Shim::serve_policy_with(&PolicyFile::with_text(&text), &[("SSL_CERT_FILE", root)])
+    };
+    let shim = asking("localhost", &trusted);
+    for _ in 0..3 {
+        let answer = shim.client().get("/");
+        assert_eq!((answer.status, &*answer.body), (200, &b"over tls"[..]));
+    }
+    assert_eq!(asking("127.0.0.1", &trusted).client().get("/").status, 502, "not its name");
+    assert_eq!(asking("localhost", &stranger).client().get("/").status, 502, "not its authority");
+    assert_eq!(origin.requests(), 3);
+}
+
 #[test]
 fn p6_the_breaker_opens_and_says_when_to_come_back() {
     let hold = Hold::new();
@@ -532,10 +569,14 @@ fn p1_a_reload_keeps_what_is_known_of_servers_that_stay() {
 /// A shim before one upstream that is described so, with one route to it.
 #[track_caller]
 fn before(upstream: &str) -> Shim {
-    Shim::serve_policy(&PolicyFile::with_text(&format!(
-        "schema = 1\n[upstreams.app]\n{upstream}\n\
+    Shim::serve_policy(&PolicyFile::with_text(&format!("schema = 1\n{}", policy(upstream))))
+}
+
+fn policy(upstream: &str) -> String {
+    format!(
+        "[upstreams.app]\n{upstream}\n\
          [[routes]]\nname = \"all\"\nmatch = \"/*\"\nupstream = \"app\"\n"
-    )))
+    )
 }
 
 /// A connection, all of whose requests one thread of the shim answers.

@@ -74,6 +74,8 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
             connections: section.connections.map(|count| count.0),
             trusted_proxies: section.trusted_proxies,
             require_edge_signature,
+            max_body: section.max_body.map(|bytes| bytes.0),
+            forwarded: section.forwarded,
             log: section.log.unwrap_or_default(),
             tracing: section.tracing,
         }
@@ -236,6 +238,7 @@ fn route(
         limits,
         key_name,
         zone,
+        max_body: section.max_body.map(|bytes| bytes.0),
         unsafe_stale_while_open: section.unsafe_stale_while_open.value,
         tags: tags.value,
         invalidates: invalidates.value,

@@ -89,6 +89,12 @@ section! {
         /// Whether requests must be signed by the edge, see `[edge] signature`: everybody else gets
         /// 403, but for the paths of `[maintenance] allow_paths`, where health is asked for.
         default require_edge_signature: Located<bool>,
+        /// How large the body of a request may be, `10MiB` without it. A larger one is refused with
+        /// 413: at once where its length is said, else as soon as so much of it has come.
+        optional max_body: Bytes,
+        /// Whether upstreams are told in Forwarded (RFC 7239), too, who asks for which host by which
+        /// scheme; X-Forwarded-For, X-Forwarded-Proto and X-Real-IP say it in any case.
+        default forwarded: bool,
         /// Which requests are a line of JSON each on standard output: `none` without it, `forwarded`
         /// for those that the cache did not answer, `all`. docs/guides/watching-the-origin.md.
         optional log: RequestLog,
@@ -144,6 +150,8 @@ section! {
         /// What tells one answer from another: always scheme, host, path and, unless it says
         /// otherwise, the query.
         optional key: Located<KeySection>,
+        /// How large the body of a request may be, in place of what `[shim]` says.
+        optional max_body: Bytes,
         /// The zone of the shim's memory for its answers.
         optional zone: Located<String>,
         /// Names under which its answers can be invalidated together, besides their URI. `{user}`

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{BrowserRule, EdgeCache, Policy, Route, Template, Terms, Tier};
+use super::{BODY_MAX, BrowserRule, EdgeCache, Policy, Route, Template, Terms, Tier};
 use crate::compress::{CompressionRule, Uncompressed};
 use crate::cors::CorsRule;
 use crate::headers::cache_status::Fwd;
@@ -248,6 +248,12 @@ impl<'p> Plan<'p> {
     /// policy's where the route is silent.
     pub fn headers(&self) -> impl Iterator<Item = (&'p str, &'p str)> + use<'p> {
         self.policy.headers(self.route)
+    }
+
+    /// How many bytes the body of the request has at most.
+    pub fn max_body(&self) -> u64 {
+        let own = self.route.and_then(|route| route.max_body);
+        own.or(self.policy.model.shim.max_body).unwrap_or(BODY_MAX)
     }
 
     /// Whether stale answers serve while the breaker of its upstream is open, even those that the

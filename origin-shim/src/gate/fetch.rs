@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{IF_RANGE, RANGE};
+use http::header::{IF_RANGE, RANGE, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use tidegate_core::compress::Offer;
@@ -29,10 +29,11 @@ use super::shadow::{Comparison, Shadow};
 use super::{Gate, Passage, answer, read_target};
 use crate::answer_store::Answer;
 use crate::asking::{End, Place, Turn};
-use crate::body::Body;
+use crate::body::{Body, BodyError};
 use crate::clock;
 use crate::coder::{CodedBodies, Coder};
 use crate::compressing::Record;
+use crate::http1::Upgrade;
 use crate::in_force::InForce;
 use crate::invalidations::{Moment, Void};
 use crate::metrics::{Call, CallMetrics};
@@ -40,7 +41,7 @@ use crate::origin::{AnswerBody, Origins};
 use crate::overlay;
 use crate::recording::{NotWhole, Recorder};
 use crate::stores::Stores;
-use crate::upstream::{self, Question, UpstreamError};
+use crate::upstream::{self, Question, Tunnel, UpstreamError};
 use crate::visitor::Visitor;
 
 /// One question to upstream on behalf of the cache.
@@ -64,15 +65,19 @@ impl Gate {
         let Some(origin) = self.origins.of(passage.in_force, &passage.plan) else {
             return no_route(passage);
         };
-        let mut question = question(passage);
-        question.body = body;
+        let mut question = Question { body, ..question(passage) };
+        upstream::ask_to_upgrade(&mut question, passage.parts);
         let call = passage.begin_call();
         let answered = origin.ask(passage.parts, question).await;
         end_call(call, &answered);
         match answered {
-            Err(error) => unanswered(error),
+            Err(error) => unanswered(passage, error),
             Ok(response) => {
                 let (parts, incoming) = response.into_parts();
+                let incoming = match incoming.into_tunnel() {
+                    Ok(tunnel) => return change_protocol(passage, tunnel, &parts.headers),
+                    Err(incoming) => incoming,
+                };
                 passage.invalidate(parts.status, &parts.headers);
                 let mut response = Response::new(Body::Answer(incoming));
                 *response.status_mut() = parts.status;
@@ -248,7 +253,7 @@ impl Fetch<'_> {
             }
             (_, Err(error), _) => {
                 self.end_turn(End::Failed);
-                unanswered(error)
+                unanswered(self.passage, error)
             }
         }
     }
@@ -513,6 +518,9 @@ impl Passage<'_> {
 fn question(passage: &Passage<'_>) -> Question {
     let Passage { asked, parts, visitor, offer, .. } = passage;
     let mut question = upstream::question(parts, asked.target, visitor, asked.scheme);
+    if passage.in_force.policy.model().shim.forwarded {
+        upstream::tell_in_forwarded(&mut question.head, visitor, asked.scheme);
+    }
     if let Some(offer) = offer {
         upstream::ask_without_coding(&mut question.head, offer);
         if !passage.has_range() {
@@ -521,6 +529,24 @@ fn question(passage: &Passage<'_>) -> Question {
         }
     }
     question
+}
+
+/// The answer with which client and upstream leave HTTP. From then on, what one of them sends is
+/// the other's.
+fn change_protocol(passage: &Passage<'_>, tunnel: Tunnel, head: &HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.headers_mut() = upstream::end_to_end(head);
+    for protocol in head.get_all(UPGRADE) {
+        response.headers_mut().append(UPGRADE, protocol.clone());
+    }
+    // Without it nobody would have been asked to upgrade.
+    if let Some(upgrade) = passage.parts.extensions.get::<Upgrade>().cloned() {
+        tokio::spawn(tunnel.run(upgrade));
+    }
+    let status = respond::bypassed(&passage.plan, Some(101));
+    respond::cache_status(response.headers_mut(), &status);
+    response
 }
 
 /// Whether an answer serves others than who asked for it, once it is stored.
@@ -575,7 +601,7 @@ fn no_route(passage: &Passage<'_>) -> Response<Body> {
     answer::problem(&Problem::no_route(detail))
 }
 
-fn unanswered(error: UpstreamError) -> Response<Body> {
+fn unanswered(passage: &Passage<'_>, error: UpstreamError) -> Response<Body> {
     answer::problem(&match error {
         UpstreamError::Silent => Problem::upstream_silent(error.explain()),
         UpstreamError::Unreachable | UpstreamError::Broken(_) => {
@@ -586,6 +612,9 @@ fn unanswered(error: UpstreamError) -> Response<Body> {
             Problem::upstream_crowded(error.explain(), retry_after)
         }
         UpstreamError::Service(_) => Problem::service_failed(),
+        UpstreamError::Request(BodyError::TooLarge) => {
+            Problem::body_too_large(passage.plan.max_body())
+        }
         UpstreamError::Request(_) => Problem::bad_request(error.explain()),
     })
 }

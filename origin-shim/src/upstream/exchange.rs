@@ -21,6 +21,7 @@ use super::head::{self, Head, Told};
 use super::pool::Pool;
 use super::sending::Sending;
 use super::timer::Timer;
+use super::tunnel::Tunnel;
 use super::{Question, Unfit};
 use crate::body::{Body, BodyError};
 use crate::http1::chunked::{ChunkedDecoder, Decoded};
@@ -78,6 +79,8 @@ enum Inner {
     Whole(Option<Bytes>),
     /// It is still coming.
     Streaming(Box<Streaming>),
+    /// It is no body, but another protocol.
+    Tunnel(Box<Tunnel>),
 }
 
 #[derive(Debug)]
@@ -129,12 +132,23 @@ impl Exchange {
     }
 
     /// The head of the answer, behind any interim ones.
-    pub(super) async fn final_head(&mut self, asked: &Method) -> Result<Head, Fault> {
+    pub(super) async fn final_head(&mut self, question: &Question) -> Result<Head, Fault> {
         loop {
-            let head = self.head(asked).await?;
+            let head = self.head(&question.method).await?;
             match head.status {
-                StatusCode::SWITCHING_PROTOCOLS => return Err(Fault::Broken(Unfit::Upgrade)),
-                status if status.is_informational() => {}
+                StatusCode::SWITCHING_PROTOCOLS => {
+                    return match question.may_change_to(&head.fields) {
+                        true => Ok(head),
+                        false => Err(Fault::Broken(Unfit::Upgrade)),
+                    };
+                }
+                // Whether to send a body was settled at our door.
+                StatusCode::CONTINUE => {}
+                status if status.is_informational() => {
+                    if let Some(interim) = &question.interim {
+                        interim.send(status, &super::end_to_end(&head.fields));
+                    }
+                }
                 _ => return Ok(head),
             }
         }
@@ -220,6 +234,16 @@ impl Exchange {
         let mut response = Response::new(AnswerBody(body));
         *response.status_mut() = status;
         *response.headers_mut() = fields;
+        response
+    }
+
+    /// The answer with which both sides leave HTTP.
+    pub(super) fn tunnel(self, head: Head, lease: Lease) -> Response<AnswerBody> {
+        let Self { connection: Connection { stream, buffer, .. }, timeouts, .. } = self;
+        let tunnel = Tunnel::new(stream, buffer.freeze(), lease.slot, timeouts.tunnel);
+        let mut response = Response::new(AnswerBody(Inner::Tunnel(Box::new(tunnel))));
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.fields;
         response
     }
 
@@ -391,6 +415,16 @@ fn next(
     }
 }
 
+impl AnswerBody {
+    /// The other protocol, where the answer changes to one.
+    pub(crate) fn into_tunnel(self) -> Result<Tunnel, Self> {
+        match self.0 {
+            Inner::Tunnel(tunnel) => Ok(*tunnel),
+            inner => Err(Self(inner)),
+        }
+    }
+}
+
 impl HttpBody for AnswerBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -402,6 +436,7 @@ impl HttpBody for AnswerBody {
         match &mut self.get_mut().0 {
             Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Inner::Streaming(streaming) => streaming.poll_frame(context),
+            Inner::Tunnel(_) => Poll::Ready(None),
         }
     }
 
@@ -409,6 +444,7 @@ impl HttpBody for AnswerBody {
         match &self.0 {
             Inner::Whole(bytes) => bytes.is_none(),
             Inner::Streaming(streaming) => streaming.live.is_none(),
+            Inner::Tunnel(_) => true,
         }
     }
 
@@ -419,6 +455,7 @@ impl HttpBody for AnswerBody {
                 Framing::Length(left) => Some(left),
                 Framing::Chunked | Framing::UntilClose => None,
             },
+            Inner::Tunnel(_) => Some(0),
         };
         length.map_or_else(SizeHint::default, SizeHint::with_exact)
     }

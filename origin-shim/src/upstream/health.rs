@@ -44,10 +44,10 @@ async fn ask(group: &Group, server: usize, rule: &HealthCheck) -> Result<(), Str
     head.insert(USER_AGENT, HeaderValue::from_static("tidegate-health"));
     head.insert(CONNECTION, HeaderValue::from_static("close"));
     let (method, target) = (Method::GET, rule.path.clone());
-    let question = Question { method, target, head, body: Body::empty() };
+    let question = Question { method, target, head, body: Body::empty(), interim: None };
     let timeouts = group.rule.timeouts;
     let mut exchange = Exchange::begin(Connection::new(stream), &question, Body::empty(), timeouts);
-    let head = exchange.final_head(&question.method).await.map_err(|fault| match fault {
+    let head = exchange.final_head(&question).await.map_err(|fault| match fault {
         Fault::Closed => "it closed the connection".into(),
         Fault::Broken(unfit) => format!("what it says is no answer: {unfit}"),
         Fault::Silent => "no answer in time".into(),

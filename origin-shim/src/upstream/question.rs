@@ -1,8 +1,10 @@
 //! What an upstream is asked, made of what a client asked.
 
+use std::net::IpAddr;
+
 use http::header::{
-    ACCEPT_ENCODING, DATE, ETAG, HOST, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE,
-    RANGE,
+    ACCEPT_ENCODING, CONNECTION, DATE, ETAG, FORWARDED, HOST, HeaderName, HeaderValue, IF_MATCH,
+    IF_NONE_MATCH, IF_RANGE, RANGE, TE, UPGRADE, VIA,
 };
 use http::request::Parts;
 use http::{HeaderMap, Method, Version};
@@ -10,10 +12,12 @@ use tidegate_core::compress::Offer;
 use tidegate_core::compress::fields::ASKED_OF_ORIGIN;
 use tidegate_core::compress::tag::{self, Condition};
 use tidegate_core::headers::http_date::HttpDate;
+use tidegate_core::headers::list;
 use tidegate_core::{Fields, Scheme, Target, Timestamp, forward, signature};
 
 use crate::answer_store::Answer;
 use crate::body::Body;
+use crate::http1::{Interim, Upgrade};
 use crate::visitor::Visitor;
 
 /// Tells upstreams that Surrogate-Control is heeded here, and under which name.
@@ -30,6 +34,23 @@ pub struct Question {
     pub head: HeaderMap,
     /// The body.
     pub body: Body,
+    /// Where interim answers go.
+    pub interim: Option<Interim>,
+}
+
+impl Question {
+    /// Whether it asks for the protocols that an answer with these fields changes to.
+    pub(super) fn may_change_to(&self, fields: &HeaderMap) -> bool {
+        let asked = || list_of(&self.head, &UPGRADE);
+        let mut said = list_of(fields, &UPGRADE).peekable();
+        said.peek().is_some()
+            && said.all(|one| asked().any(|other| other.eq_ignore_ascii_case(one)))
+    }
+}
+
+/// The members of a list field.
+fn list_of<'a>(head: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    head.get_all(name).iter().flat_map(|line| list::tokens(line.as_bytes()))
 }
 
 /// The question that a client's request is for its upstream, without body.
@@ -37,30 +58,20 @@ pub struct Question {
 /// Fields that belong to the client's connection stay here (RFC 9110 §7.6.1), as do those
 /// that could make the upstream answer for something else than what is in the key.
 pub fn question(parts: &Parts, target: &Target<'_>, visitor: &Visitor, scheme: Scheme) -> Question {
-    let mut head = end_to_end(&parts.headers);
-    // What the edge says of the client is for us; a client's own signature for who is behind us.
-    head.remove(signature::CLIENT);
-    if visitor.edge.is_some() {
-        signature::FIELDS.iter().for_each(|name| drop(head.remove(*name)));
-    }
     // A client does not choose what proxies say; trusted ones are continued, unless the edge has
     // said it all.
     let continues = visitor.through_trusted_proxy && visitor.edge.is_none();
-    if !continues {
-        head.remove("x-forwarded-for");
-        head.remove("x-forwarded-proto");
-    }
-    let overrides: Vec<HeaderName> =
-        head.keys().filter(|name| forward::is_unkeyed_override(name.as_str())).cloned().collect();
-    for name in overrides {
-        head.remove(name);
-    }
-    let ip = visitor.ip.map_or_else(|| "unknown".into(), |ip| ip.to_string());
-    let ip_value = HeaderValue::from_str(&ip).unwrap_or(HeaderValue::from_static("unknown"));
-    let chain = match head.get("x-forwarded-for").and_then(|value| value.to_str().ok()) {
-        Some(chain) if continues => chain.to_owned(),
-        _ => ip,
+    let stays = |name: &str| {
+        forward::is_unkeyed_override(name)
+            // What the edge says of the client is for us; a client's own signature for who is
+            // behind us.
+            || name == signature::CLIENT
+            || visitor.edge.is_some() && signature::FIELDS.contains(&name)
+            || !continues && matches!(name, "x-forwarded-for" | "x-forwarded-proto")
+            // 100 is said at our door, as soon as somebody reads the body.
+            || name == "expect"
     };
+    let mut head = copy_without(&parts.headers, stays);
     // What is in the key: the host that the client asked the edge for, or that of an absolute
     // target, whatever Host says (RFC 9112 §3.2.2).
     let asked_for = visitor.edge.as_ref().map(|edge| edge.host.as_str());
@@ -69,31 +80,91 @@ pub fn question(parts: &Parts, target: &Target<'_>, visitor: &Visitor, scheme: S
     {
         head.insert(HOST, host);
     }
-    head.insert("x-real-ip", ip_value);
-    if let Ok(chain) = HeaderValue::from_str(&chain) {
-        head.insert("x-forwarded-for", chain);
+    let ip = visitor.ip.and_then(|ip| HeaderValue::from_str(&ip.to_string()).ok());
+    let ip = ip.unwrap_or(HeaderValue::from_static("unknown"));
+    if !head.contains_key(&X_FORWARDED_FOR) {
+        head.insert(&X_FORWARDED_FOR, ip.clone());
     }
-    if !head.contains_key("x-forwarded-proto") {
-        head.insert("x-forwarded-proto", HeaderValue::from_static(scheme.as_str()));
+    head.insert(&X_REAL_IP, ip);
+    if !head.contains_key(&X_FORWARDED_PROTO) {
+        head.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
     }
-    append(&mut head, "surrogate-capability", CAPABILITY);
-    append(&mut head, "via", &via(parts.version));
-    Question { method: parts.method.clone(), target: target.to_string(), head, body: Body::empty() }
+    append(&mut head, &SURROGATE_CAPABILITY, CAPABILITY);
+    append(&mut head, &VIA, via(parts.version));
+    if takes_trailers(parts) {
+        head.insert(TE, HeaderValue::from_static("trailers"));
+        head.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+    let interim = parts.extensions.get::<Interim>().cloned();
+    let (method, target, body) = (parts.method.clone(), target.to_string(), Body::empty());
+    Question { method, target, head, body, interim }
+}
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+static SURROGATE_CAPABILITY: HeaderName = HeaderName::from_static("surrogate-capability");
+
+/// Whether the client takes trailers (RFC 9110 §10.1.4): over HTTP/1.1 the field is a matter of the
+/// connection, and HTTP/2 has no others than this.
+fn takes_trailers(parts: &Parts) -> bool {
+    let says = |name: &HeaderName, word: &[u8]| {
+        list_of(&parts.headers, name).any(|said| said.eq_ignore_ascii_case(word))
+    };
+    says(&TE, b"trailers") && (parts.version == Version::HTTP_2 || says(&CONNECTION, b"te"))
+}
+
+/// Asks for the other protocol that the client would change to. Never for a version of HTTP, whose
+/// requests would pass here unseen, nor for TLS.
+pub fn ask_to_upgrade(question: &mut Question, parts: &Parts) {
+    if parts.extensions.get::<Upgrade>().is_none() {
+        return;
+    }
+    let is_ours = |protocol: &[u8]| {
+        let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+        [&b"h2c"[..], b"h2", b"h3", b"http", b"tls"].iter().any(|n| name.eq_ignore_ascii_case(n))
+    };
+    let others: Vec<&[u8]> =
+        list_of(&parts.headers, &UPGRADE).filter(|protocol| !is_ours(protocol)).collect();
+    let Ok(list) = HeaderValue::from_bytes(&others.join(&b", "[..])) else { return };
+    if !others.is_empty() {
+        question.head.insert(UPGRADE, list);
+        append(&mut question.head, &CONNECTION, "upgrade");
+    }
+}
+
+/// Says in Forwarded who asks for which host, and how (RFC 7239).
+pub fn tell_in_forwarded(head: &mut HeaderMap, visitor: &Visitor, scheme: Scheme) {
+    let node = match visitor.ip {
+        Some(IpAddr::V4(ip)) => ip.to_string(),
+        Some(IpAddr::V6(ip)) => format!("\"[{ip}]\""),
+        None => "unknown".to_owned(),
+    };
+    let host = head.get(HOST).and_then(|host| host.to_str().ok());
+    // A host that was read is no longer than a name, and has nothing to escape.
+    let host = host.filter(|host| !host.contains(['"', '\\'])).unwrap_or_default();
+    let value = format!("for={node};host=\"{host}\";proto={}", scheme.as_str());
+    if let Ok(value) = HeaderValue::from_str(&value) {
+        head.insert(FORWARDED, value);
+    }
 }
 
 /// This hop in Via: the version that the client spoke, and our name (RFC 9110 §7.6.3).
-fn via(version: Version) -> String {
-    let version = match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        _ => "1.1",
-    };
-    format!("{version} tidegate")
+const fn via(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0 tidegate",
+        Version::HTTP_2 => "2 tidegate",
+        _ => "1.1 tidegate",
+    }
 }
 
 /// Puts `member` behind the members that a list field has.
-fn append(head: &mut HeaderMap, name: &'static str, member: &str) {
-    let others = head.get_all(name).iter().filter_map(|line| line.to_str().ok());
+fn append(head: &mut HeaderMap, name: &HeaderName, member: &'static str) {
+    let mut others = head.get_all(name).iter().filter_map(|line| line.to_str().ok()).peekable();
+    if others.peek().is_none() {
+        head.insert(name, HeaderValue::from_static(member));
+        return;
+    }
     let list: Vec<&str> = others.chain([member]).collect();
     if let Ok(list) = HeaderValue::from_str(&list.join(", ")) {
         head.insert(name, list);
@@ -102,14 +173,27 @@ fn append(head: &mut HeaderMap, name: &'static str, member: &str) {
 
 /// A copy of a head without the fields of its connection.
 pub fn end_to_end(head: &HeaderMap) -> HeaderMap {
+    copy_without(head, |_| false)
+}
+
+/// The same without others that stay here.
+fn copy_without(head: &HeaderMap, stays: impl Fn(&str) -> bool) -> HeaderMap {
     let options: Vec<&[u8]> = forward::connection_options(head).collect();
-    let stays = |name: &HeaderName| {
-        forward::is_hop_by_hop(name.as_str())
-            || options.iter().any(|option| option.eq_ignore_ascii_case(name.as_str().as_bytes()))
+    let is_option = |name: &HeaderName| {
+        options.iter().any(|option| option.eq_ignore_ascii_case(name.as_str().as_bytes()))
     };
-    let mut copy = HeaderMap::with_capacity(head.len() + 4);
-    for (name, value) in head.iter().filter(|(name, _)| !stays(name)) {
-        copy.append(name.clone(), value.clone());
+    let mut copy = HeaderMap::with_capacity(head.len() + 8);
+    let mut last = None;
+    for (name, value) in head {
+        // Lines of one name follow each other, and are judged once.
+        if last.is_none_or(|(last, _)| last != name) {
+            let name_str = name.as_str();
+            let kept = !forward::is_hop_by_hop(name_str) && !stays(name_str) && !is_option(name);
+            last = Some((name, kept));
+        }
+        if last.is_some_and(|(_, kept)| kept) {
+            copy.append(name, value.clone());
+        }
     }
     copy
 }
