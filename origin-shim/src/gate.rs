@@ -48,6 +48,7 @@ use crate::origin::Origins;
 use crate::overlay;
 use crate::request_log::RequestLog;
 use crate::server::Capacity;
+use crate::upstream::OpenTunnels;
 use crate::visitor::Visitor;
 
 /// What all threads share: what is in force, and what is remembered between requests.
@@ -58,6 +59,7 @@ pub struct Shared {
     /// Who asks upstream on behalf of all.
     turns: Arc<Turns>,
     capacity: OnceLock<Arc<Capacity>>,
+    tunnels: OpenTunnels,
     log: RequestLog,
     #[cfg(feature = "otel")]
     exporter: OnceLock<crate::otel::Exporter>,
@@ -102,6 +104,7 @@ impl Shared {
             waiting: Waiting::default(),
             turns: Arc::default(),
             capacity: OnceLock::new(),
+            tunnels: OpenTunnels::default(),
             log: RequestLog::default(),
             #[cfg(feature = "otel")]
             exporter: OnceLock::new(),
@@ -126,6 +129,11 @@ impl Shared {
     /// How many connections of clients there are; nobody knows before a server runs.
     pub fn capacity(&self) -> Option<&Capacity> {
         self.capacity.get().map(|capacity| &**capacity)
+    }
+
+    /// The connections of clients in which another protocol is spoken with an upstream.
+    pub const fn tunnels(&self) -> &OpenTunnels {
+        &self.tunnels
     }
 
     /// Counts the connections of a server that begins to run.

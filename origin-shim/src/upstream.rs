@@ -38,7 +38,7 @@ pub use question::{
     Question, ask_for_confirmation, ask_for_the_rest, ask_for_the_whole, ask_to_upgrade,
     ask_without_coding, date, end_to_end, question, tell_in_forwarded,
 };
-pub use tunnel::Tunnel;
+pub use tunnel::{OpenTunnels, Tunnel};
 
 /// Who is sent away for want of room may come back after so many seconds.
 const CROWDED_FOR: Duration = Duration::from_secs(1);

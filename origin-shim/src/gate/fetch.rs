@@ -33,7 +33,7 @@ use crate::body::{Body, BodyError};
 use crate::clock;
 use crate::coder::{CodedBodies, Coder};
 use crate::compressing::Record;
-use crate::http1::Upgrade;
+use crate::http1::{Interim, Upgrade};
 use crate::in_force::InForce;
 use crate::invalidations::{Moment, Void};
 use crate::metrics::{Call, CallMetrics};
@@ -41,7 +41,7 @@ use crate::origin::{AnswerBody, Origins};
 use crate::overlay;
 use crate::recording::{NotWhole, Recorder};
 use crate::stores::Stores;
-use crate::upstream::{self, Question, Tunnel, UpstreamError};
+use crate::upstream::{self, Question, UpstreamError};
 use crate::visitor::Visitor;
 
 /// One question to upstream on behalf of the cache.
@@ -74,10 +74,9 @@ impl Gate {
             Err(error) => unanswered(passage, error),
             Ok(response) => {
                 let (parts, incoming) = response.into_parts();
-                let incoming = match incoming.into_tunnel() {
-                    Ok(tunnel) => return change_protocol(passage, tunnel, &parts.headers),
-                    Err(incoming) => incoming,
-                };
+                if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+                    return self.change_protocol(passage, incoming, &parts.headers);
+                }
                 passage.invalidate(parts.status, &parts.headers);
                 let mut response = Response::new(Body::Answer(incoming));
                 *response.status_mut() = parts.status;
@@ -89,6 +88,30 @@ impl Gate {
                 response
             }
         }
+    }
+
+    /// The answer with which both sides leave HTTP. From then on, what a client sends is its
+    /// server's, and the reverse; a service in this process has taken the client's side itself.
+    fn change_protocol(
+        &self,
+        passage: &Passage<'_>,
+        incoming: AnswerBody,
+        head: &HeaderMap,
+    ) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.headers_mut() = upstream::end_to_end(head);
+        for protocol in head.get_all(UPGRADE) {
+            response.headers_mut().append(UPGRADE, protocol.clone());
+        }
+        let upgrade = passage.parts.extensions.get::<Upgrade>().cloned();
+        if let (Some(tunnel), Some(upgrade)) = (incoming.into_tunnel(), upgrade) {
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move { tunnel.run(upgrade, shared.tunnels()).await });
+        }
+        let status = respond::bypassed(&passage.plan, Some(101));
+        respond::cache_status(response.headers_mut(), &status);
+        response
     }
 
     /// Passes a request on whose method is not answered from a cache. Its answer may still
@@ -113,7 +136,9 @@ impl Gate {
         let place = Place { key, variant: stale.signature.clone() };
         let Some(turn) = self.shared.turns.refresh(place, passage.now) else { return };
         let (gate, in_force) = (Arc::clone(self), Arc::clone(passage.in_force));
-        let (parts, visitor) = (passage.parts.clone(), passage.visitor.clone());
+        let (mut parts, visitor) = (passage.parts.clone(), passage.visitor.clone());
+        // No client waits for what comes before the answer.
+        parts.extensions.remove::<Interim>();
         tokio::spawn(async move {
             if let Some(refreshed) = gate.refresh(&in_force, &parts, &visitor, turn, stale).await {
                 refreshed.into_body().drain().await;
@@ -529,24 +554,6 @@ fn question(passage: &Passage<'_>) -> Question {
         }
     }
     question
-}
-
-/// The answer with which client and upstream leave HTTP. From then on, what one of them sends is
-/// the other's.
-fn change_protocol(passage: &Passage<'_>, tunnel: Tunnel, head: &HeaderMap) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    *response.headers_mut() = upstream::end_to_end(head);
-    for protocol in head.get_all(UPGRADE) {
-        response.headers_mut().append(UPGRADE, protocol.clone());
-    }
-    // Without it nobody would have been asked to upgrade.
-    if let Some(upgrade) = passage.parts.extensions.get::<Upgrade>().cloned() {
-        tokio::spawn(tunnel.run(upgrade));
-    }
-    let status = respond::bypassed(&passage.plan, Some(101));
-    respond::cache_status(response.headers_mut(), &status);
-    response
 }
 
 /// Whether an answer serves others than who asked for it, once it is stored.

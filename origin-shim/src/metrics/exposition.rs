@@ -207,6 +207,9 @@ impl Text {
             self.family("tidegate_connections_max", "gauge", "How many there may be.");
             self.sample("tidegate_connections_max", &[], most);
         }
+        let help = "Connections of clients in which another protocol is spoken with an upstream.";
+        self.family("tidegate_tunnels", "gauge", help);
+        self.sample("tidegate_tunnels", &[], snapshot.tunnels);
         self.family("tidegate_build_info", "gauge", "1, with the version as a label.");
         self.sample("tidegate_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         self.family("tidegate_policy_info", "gauge", "1, with the policy's hash as a label.");

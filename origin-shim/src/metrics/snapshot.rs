@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub waiting: usize,
     /// Connections of clients, and how many there may be; none before the server runs.
     pub connections: Option<(usize, usize)>,
+    /// Those of them in which another protocol is spoken with an upstream.
+    pub tunnels: usize,
     /// How Redis does, by what it is used for: `limits`, `answers`.
     pub redis: Vec<(&'static str, Counted)>,
     /// What was found among the answers in Redis.
@@ -109,6 +111,7 @@ impl Snapshot {
             zones: zones.collect(),
             waiting: shared.waiting_for_others(),
             connections: shared.capacity().map(|capacity| (capacity.held(), capacity.most())),
+            tunnels: shared.tunnels().count(),
             redis: in_force.redis_counted().collect(),
             second_tier: in_force.second_tier.as_ref().map(|tier| tier.done()),
             maintenance: in_force.policy.is_in_maintenance(at),

@@ -73,6 +73,7 @@ fn numbers(snapshot: &Snapshot) -> Value {
         })).collect::<Vec<_>>(),
         "waiting": snapshot.waiting,
         "connections": snapshot.connections.map(|(held, most)| json!({ "held": held, "max": most })),
+        "tunnels": snapshot.tunnels,
         "redis": snapshot.redis.iter().map(|(what, counted)| {
             ((*what).to_owned(), operating::redis(counted))
         }).collect::<Map<_, _>>(),

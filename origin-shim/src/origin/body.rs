@@ -8,7 +8,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::service::ServiceBody;
 use crate::body::BodyError;
-use crate::upstream;
+use crate::upstream::{self, Tunnel};
 
 /// The body of an answer that does not come from a store.
 #[derive(Debug)]
@@ -17,6 +17,16 @@ pub enum AnswerBody {
     Server(upstream::AnswerBody),
     /// That of a service in this process.
     Service(ServiceBody),
+}
+
+impl AnswerBody {
+    /// The server's side of another protocol, where the answer changes to one.
+    pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
+        match self {
+            Self::Server(body) => body.into_tunnel(),
+            Self::Service(_) => None,
+        }
+    }
 }
 
 impl HttpBody for AnswerBody {

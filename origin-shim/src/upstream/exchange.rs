@@ -137,7 +137,9 @@ impl Exchange {
             let head = self.head(&question.method).await?;
             match head.status {
                 StatusCode::SWITCHING_PROTOCOLS => {
-                    return match question.may_change_to(&head.fields) {
+                    // Whoever changes before all was said would take the rest for the other protocol.
+                    let is_said = self.sending.is_sent();
+                    return match is_said && question.may_change_to(&head.fields) {
                         true => Ok(head),
                         false => Err(Fault::Broken(Unfit::Upgrade)),
                     };
@@ -417,10 +419,10 @@ fn next(
 
 impl AnswerBody {
     /// The other protocol, where the answer changes to one.
-    pub(crate) fn into_tunnel(self) -> Result<Tunnel, Self> {
+    pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
         match self.0 {
-            Inner::Tunnel(tunnel) => Ok(*tunnel),
-            inner => Err(Self(inner)),
+            Inner::Tunnel(tunnel) => Some(*tunnel),
+            Inner::Whole(_) | Inner::Streaming(_) => None,
         }
     }
 }

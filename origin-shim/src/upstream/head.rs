@@ -68,7 +68,8 @@ pub(super) fn write(
     to.put_slice(b"\r\n");
 }
 
-fn line(to: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
+/// Writes the line of a field.
+pub(super) fn line(to: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
     to.put_slice(name.as_str().as_bytes());
     to.put_slice(b": ");
     to.put_slice(value.as_bytes());

@@ -140,10 +140,13 @@ pub fn tell_in_forwarded(head: &mut HeaderMap, visitor: &Visitor, scheme: Scheme
         Some(IpAddr::V6(ip)) => format!("\"[{ip}]\""),
         None => "unknown".to_owned(),
     };
+    let mut value = format!("for={node}");
+    // One that could not stand between quotation marks as it is never gets here.
     let host = head.get(HOST).and_then(|host| host.to_str().ok());
-    // A host that was read is no longer than a name, and has nothing to escape.
-    let host = host.filter(|host| !host.contains(['"', '\\'])).unwrap_or_default();
-    let value = format!("for={node};host=\"{host}\";proto={}", scheme.as_str());
+    if let Some(host) = host.filter(|host| !host.contains(['"', '\\'])) {
+        value = format!("{value};host=\"{host}\"");
+    }
+    value = format!("{value};proto={}", scheme.as_str());
     if let Ok(value) = HeaderValue::from_str(&value) {
         head.insert(FORWARDED, value);
     }

@@ -6,12 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::Body as HttpBody;
 use tokio::io::AsyncWrite;
 
 use super::connect::Stream;
-use super::head::Told;
+use super::head::{self, Told};
 use crate::body::{Body, BodyError};
+use crate::http1::chunked::may_be_trailer;
 
 /// A request on its way: its head, and its body as it comes.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(super) struct Sending {
     data: Bytes,
     /// Where more of it comes from.
     body: Option<Body>,
+    /// What is said behind it.
+    trailers: Option<HeaderMap>,
     told: Told,
     /// Something of the body was taken, so that nobody else can send it.
     pub(super) is_touched: bool,
@@ -51,6 +55,7 @@ impl Sending {
             out,
             data,
             body,
+            trailers: None,
             told,
             is_touched: false,
             has_moved: false,
@@ -101,12 +106,10 @@ impl Sending {
             let frame = Pin::new(body).poll_frame(context);
             self.waits_for_body = frame.is_pending();
             match ready!(frame) {
-                Some(Ok(frame)) => {
-                    // Trailers of requests go no further: hardly any server reads them.
-                    if let Ok(data) = frame.into_data() {
-                        self.put(data)?;
-                    }
-                }
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.put(data)?,
+                    Err(frame) => self.trailers = frame.into_trailers().ok(),
+                },
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => {
                     self.body = None;
@@ -160,14 +163,21 @@ impl Sending {
         Ok(())
     }
 
-    /// Writes what ends the body.
+    /// Writes what ends the body. Only chunks have room for trailers (RFC 9112 §7.1.2); elsewhere
+    /// they are dropped, as RFC 9110 §6.5.1 has it.
     fn end(&mut self) -> Result<(), BodyError> {
         match self.told {
             Told::Nothing | Told::Length(0) => return Ok(()),
             Told::Length(_) => return Err(BodyError::Length),
             Told::Chunked { begun } => {
-                let end: &[u8] = if begun { b"\r\n0\r\n\r\n" } else { b"0\r\n\r\n" };
+                let end: &[u8] = if begun { b"\r\n0\r\n" } else { b"0\r\n" };
                 self.out.extend_from_slice(end);
+                for (name, value) in self.trailers.iter().flatten() {
+                    if may_be_trailer(name) {
+                        head::line(&mut self.out, name, value);
+                    }
+                }
+                self.out.extend_from_slice(b"\r\n");
             }
         }
         Ok(())

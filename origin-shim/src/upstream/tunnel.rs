@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +27,13 @@ pub struct Tunnel {
     _slot: Slot,
 }
 
+/// Counts the tunnels of all threads.
+#[derive(Debug, Default)]
+pub struct OpenTunnels(AtomicUsize);
+
+/// One of them, until this is dropped.
+struct Open<'a>(&'a OpenTunnels);
+
 /// When something was last moved, in either direction.
 struct LastMoved {
     start: Instant,
@@ -40,9 +47,10 @@ impl Tunnel {
 
     /// Joins it with the client's side, once that has been told, until both sides have ended,
     /// one has broken off, or both were quiet for too long.
-    pub(crate) async fn run(self, upgrade: Upgrade) {
+    pub(crate) async fn run(self, upgrade: Upgrade, open: &OpenTunnels) {
         let Self { stream, ahead, quiet_max, _slot } = self;
         let Ok(mut client) = upgrade.await else { return };
+        let _open = open.another();
         if client.write_all(&ahead).await.is_err() || client.flush().await.is_err() {
             return;
         }
@@ -75,6 +83,24 @@ async fn copy(from: impl AsyncRead, to: impl AsyncWrite, moved: &LastMoved) -> i
         to.write_all(&piece[..count]).await?;
         to.flush().await?;
         moved.now();
+    }
+}
+
+impl OpenTunnels {
+    /// How many there are at this moment.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn another(&self) -> Open<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Open(self)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
