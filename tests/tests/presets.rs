@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 use tidegate_core::{
-    document,
+    Policy, document,
     policy::{Upstream, upstream::Balance},
 };
 use tidegate_tests::{
@@ -43,6 +43,11 @@ fn p1_p6_d3_upstreams_keep_connections_and_break_as_the_plans_say() {
     let breaker = shop.breaker.unwrap();
     assert_eq!((breaker.errors.get(), breaker.calls.get()), (50, 10));
     assert_eq!((breaker.window.as_secs(), breaker.open.as_secs()), (10, 30));
+}
+
+#[test]
+fn p5_d3_bodies_have_ten_megabytes() {
+    assert_eq!(policy(ZONES).model().shim.max_body, Some(10 << 20));
 }
 
 #[test]
@@ -314,7 +319,11 @@ impl Explained {
 
 /// The upstreams of an example.
 fn upstreams(file: &str) -> BTreeMap<String, Upstream> {
+    policy(file).model().upstreams.clone()
+}
+
+/// An example.
+fn policy(file: &str) -> Policy {
     let text = PolicyFile::in_the_repository(file).text();
-    let policy = document::read(&text, &|_| None).unwrap_or_else(|report| panic!("{report}"));
-    policy.model().upstreams.clone()
+    document::read(&text, &|_| None).unwrap_or_else(|report| panic!("{report}"))
 }
