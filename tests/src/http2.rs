@@ -1,13 +1,15 @@
 //! HTTP/2 with the shim: a client that behaves, and frames of one that does not.
 
 use std::{
+    convert::Infallible,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     sync::Arc,
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http::HeaderMap;
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,7 +23,7 @@ use crate::wire::PATIENCE;
 /// A connection whose requests run side by side.
 #[derive(Clone, Debug)]
 pub struct Http2 {
-    requests: SendRequest<Full<Bytes>>,
+    requests: SendRequest<UnsyncBoxBody<Bytes, Infallible>>,
 }
 
 /// An answer with its whole body.
@@ -66,9 +68,29 @@ impl Http2 {
     ///
     /// # Errors
     /// What the server or the connection objects to.
-    pub async fn send(&self, request: http::Request<Full<Bytes>>) -> hyper::Result<Answer> {
+    pub async fn send<B>(&self, request: http::Request<B>) -> hyper::Result<Answer>
+    where
+        B: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    {
+        self.exchange(request).await.map(|(answer, _)| answer)
+    }
+
+    /// The same with the trailers, if there are some.
+    ///
+    /// # Errors
+    /// What the server or the connection objects to.
+    pub async fn exchange<B>(
+        &self,
+        request: http::Request<B>,
+    ) -> hyper::Result<(Answer, Option<HeaderMap>)>
+    where
+        B: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    {
+        let request = request.map(BodyExt::boxed_unsync);
         let (head, body) = self.requests.clone().send_request(request).await?.into_parts();
-        Ok(Answer::from_parts(head, body.collect().await?.to_bytes()))
+        let body = body.collect().await?;
+        let trailers = body.trailers().cloned();
+        Ok((Answer::from_parts(head, body.to_bytes()), trailers))
     }
 
     /// Asks for `url`.
@@ -79,7 +101,7 @@ impl Http2 {
     /// # Panics
     /// If it is no URL.
     pub async fn get(&self, url: &str) -> hyper::Result<Answer> {
-        let request = http::Request::get(url).body(Full::default());
+        let request = http::Request::get(url).body(Full::<Bytes>::default());
         self.send(request.expect("a request")).await
     }
 }

@@ -1,17 +1,25 @@
-//! Connections that leave HTTP, and what of a request's body and client reaches the origin.
+//! Connections that leave HTTP for another protocol.
 
 use std::{
-    net::{Shutdown, TcpStream},
+    io::ErrorKind,
+    net::{Shutdown, SocketAddr, TcpStream},
     sync::{Mutex, mpsc},
+    thread,
 };
 
+use futures_util::{SinkExt as _, StreamExt as _};
 use tidegate_tests::{
     hold::until,
+    metrics::Metrics,
     policy_file::PolicyFile,
-    raw_origin::{Peer, RawOrigin},
+    raw_origin::RawOrigin,
     shim::Shim,
+    tls::{Authority, BOTH},
     wire::{Connection, Request},
 };
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
+use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
 #[test]
 fn p2_another_protocol_passes_in_both_directions() {
@@ -123,8 +131,8 @@ fn p2_a_tunnel_that_is_quiet_for_too_long_ends() {
     let mut client = shim.client().connect().unwrap();
     client.ask(&websocket()).unwrap();
     client.read_until("\r\n\r\n").unwrap();
-    ends.recv().unwrap();
-    assert!(client.read_until("more").is_err(), "the client hears of it, too");
+    assert!(ends.recv().unwrap(), "the server hears of it");
+    assert!(is_over(&mut client), "the client hears of it, too");
     // Its place is free again.
     let mut another = shim.client().connect().unwrap();
     another.ask(&websocket()).unwrap();
@@ -146,13 +154,7 @@ fn p2_a_side_that_breaks_off_takes_the_other_along() {
     client.ask(&websocket()).unwrap();
     client.read_until("\r\n\r\n").unwrap();
     client.write(b"x").unwrap();
-    assert!(client.read_until("more").is_err());
-    let mut client = shim.client().connect().unwrap();
-    client
-        .ask(&Request::get("/stays").header("Upgrade", "x").header("Connection", "upgrade"))
-        .unwrap();
-    // It changes to something else than was asked for, so it is none of ours.
-    assert!(client.read_until("502 ").is_ok());
+    assert!(is_over(&mut client));
     let mut client = shim.client().connect().unwrap();
     let stays =
         Request::get("/stays").header("Upgrade", "websocket").header("Connection", "upgrade");
@@ -164,88 +166,139 @@ fn p2_a_side_that_breaks_off_takes_the_other_along() {
 }
 
 #[test]
-fn p5_a_body_may_be_so_large_and_no_larger() {
-    let origin = RawOrigin::start(count);
-    let shim = before(&origin, "", "");
-    let most = 10 << 20;
-    let put =
-        |length: usize| shim.client().send(&Request::new("PUT", "/").body(vec![b'x'; length]));
-    assert_eq!(put(most).body, most.to_string().into_bytes());
-    let asked = origin.requests();
-    let refused = put(most + 1);
-    assert_eq!(refused.status, 413);
-    assert_eq!(refused.header("content-type"), Some("application/problem+json"));
-    assert_eq!(origin.requests(), asked, "nobody is asked");
+fn p2_a_websocket_works_as_without_the_shim() {
+    runtime().block_on(async {
+        let origin = websocket_server().await;
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new();
+        authority.issue(folder.path(), "site", &["localhost"]);
+        let site = folder.path().join("site").display().to_string();
+        let file = PolicyFile::with_text(&format!(
+            "schema = 1\n[compression]\n[shim]\nlisten = \"https://127.0.0.1:0\"\n\
+             [shim.tls]\ncertificates = [{{ chain = \"{site}.pem\", key = \"{site}.key\" }}]\n{}",
+            sections(origin, "", "")
+        ));
+        let shim = Shim::serve_policy_as_it_says(&file);
+        let stream = tokio::net::TcpStream::connect(shim.address()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        // Browsers offer this alone for a WebSocket.
+        let config = authority.client(BOTH, &["http/1.1"]);
+        talk(TlsConnector::from(config).connect(name, stream).await.unwrap()).await;
+
+        let shim = Shim::serve_policy(&PolicyFile::with_text(&policy(origin, "", "")));
+        talk(tokio::net::TcpStream::connect(shim.address()).await.unwrap()).await;
+    });
 }
 
 #[test]
-fn p5_what_grows_too_large_on_its_way_is_refused_then() {
-    let origin = RawOrigin::start(count);
-    let shim = before(&origin, "", "max_body = \"100kB\"");
-    let chunked = |length: usize| {
-        let mut body = Vec::new();
-        for _ in 0..length / 1000 {
-            body.extend_from_slice(b"3e8\r\n");
-            body.resize(body.len() + 1000, b'x');
-            body.extend_from_slice(b"\r\n");
+fn p2_a_request_for_another_protocol_is_never_answered_from_a_cache() {
+    let origin = RawOrigin::start(|peer| {
+        loop {
+            match peer.head()?.contains("\r\nupgrade: websocket\r\n") {
+                true => return peer.write(SWITCHES).and_then(|()| peer.rest().map(drop)),
+                false => peer.say("stored")?,
+            }
         }
-        body.extend_from_slice(b"0\r\n\r\n");
-        Request::new("POST", "/").header("Transfer-Encoding", "chunked").body(body)
+    });
+    let shim = before(&origin, "", "origin = { mode = \"override\", ttl = \"1h\" }");
+    for _ in 0..2 {
+        assert_eq!(shim.client().get("/chat").body, b"stored");
+    }
+    assert_eq!(origin.requests(), 1, "it is stored");
+    let mut client = shim.client().connect().unwrap();
+    client.ask(&websocket()).unwrap();
+    client.read_until("101 ").unwrap();
+    assert_eq!(shim.client().get("/chat").body, b"stored");
+    assert_eq!(origin.requests(), 2);
+}
+
+#[test]
+fn p2_limits_count_requests_for_another_protocol_and_servers_have_room_for_so_many() {
+    let origin = RawOrigin::start(|peer| {
+        peer.head()?;
+        peer.write(SWITCHES)?;
+        peer.rest().map(drop)
+    });
+    let mut shim = Shim::serve_policy(&PolicyFile::with_text(&format!(
+        "schema = 1\n[admin]\nlisten = \"127.0.0.1:0\"\n[limits.few]\nlimit = \"3 per 1h\"\n{}",
+        sections(
+            origin.address(),
+            "max_connections = 2\nqueue = { length = 1, timeout = \"10ms\" }",
+            "limit = \"few\""
+        )
+    )));
+    let admin = shim.admin();
+    let client = shim.client();
+    let open = || {
+        let mut tunnel = client.connect().unwrap();
+        tunnel.ask(&websocket()).unwrap();
+        tunnel.read_until("101 ").unwrap();
+        tunnel
     };
-    assert_eq!(shim.client().send(&chunked(100_000)).body, b"100000");
-    let connections = origin.connections();
-    let mut client = shim.client().connect().unwrap();
-    // The rest may not be taken any more.
-    let _ = client.ask(&chunked(101_000));
-    assert_eq!(client.read_response("POST").unwrap().status, 413);
-    // Of the origin's connection nothing is left that could be taken for another request.
-    until(|| origin.ended() > 0);
-    assert_eq!(shim.client().send(&chunked(1_000)).body, b"1000");
-    assert!(origin.connections() <= connections + 2);
+    let tunnels = (open(), open());
+    assert_eq!(client.send(&websocket()).status, 503, "both are at the server");
+    assert_eq!(client.send(&websocket()).status, 429);
+    let metrics = Metrics::of(admin);
+    assert_eq!(metrics.value("tidegate_tunnels"), Some(2.0));
+    let counted =
+        "http_requests_total{route=\"all\",method=\"GET\",status=\"101\",cache=\"BYPASS\"}";
+    assert_eq!(metrics.value(counted), Some(2.0), "{}", metrics.text());
+    drop(tunnels);
+    until(|| Metrics::of(admin).value("tidegate_tunnels") == Some(0.0));
 }
 
 #[test]
-fn p2_forwarded_says_who_asks_where_it_is_wanted() {
+fn p7_tunnels_outlast_a_reload_and_the_begin_of_the_end() {
     let origin = RawOrigin::start(|peer| {
+        peer.head()?;
+        peer.write(SWITCHES)?;
         loop {
-            let head = peer.head()?;
-            let said = head.lines().find(|line| line.starts_with("forwarded: ")).unwrap_or("none");
-            peer.say(said)?;
+            let said = peer.bytes(4)?;
+            peer.write(said)?;
         }
     });
-    let asked = Request::get("/")
-        .header("Host", "www.example.com:8080")
-        .header("Forwarded", "for=1.2.3.4;host=evil.example");
-    let shim = before(&origin, "", "");
-    assert_eq!(shim.client().send(&asked).body, b"none", "a client's own is nobody's word");
-    let text = policy(&origin, "", "").replacen(
-        "schema = 1\n",
-        "schema = 1\n[shim]\nforwarded = true\n",
-        1,
-    );
-    let shim = Shim::serve_policy(&PolicyFile::with_text(&text));
-    let said = shim.client().at_loopback(3).send(&asked).body;
-    let expected = "forwarded: for=127.0.0.3;host=\"www.example.com:8080\";proto=http";
-    assert_eq!(String::from_utf8_lossy(&said), expected);
+    let file = PolicyFile::with_text(&policy(origin.address(), "", ""));
+    let mut shim = Shim::serve_policy(&file);
+    let mut client = shim.client().connect().unwrap();
+    client.ask(&websocket()).unwrap();
+    client.read_until("\r\n\r\n").unwrap();
+    let mut echoes = |word: &str| {
+        client.write(word.as_bytes()).unwrap();
+        client.read_until(word).unwrap();
+    };
+    echoes("one.");
+    file.rewrite(&policy(origin.address(), "head_timeout = \"5s\"", ""));
+    assert!(shim.reload()["refused"].is_null());
+    echoes("two.");
+    shim.signal("TERM");
+    // Both signals must not come at once: they would be one.
+    while shim.client().connect().is_ok() {
+        thread::yield_now();
+    }
+    echoes("tri.");
+    // What the second one does, thirty seconds do, too.
+    shim.signal("TERM");
+    shim.stopped();
+    assert!(is_over(&mut client));
 }
 
+/// What comes before the answer is no word of the other protocol.
 #[test]
-fn p2_an_expectation_is_met_at_the_door() {
+fn p2_a_server_must_not_change_before_it_has_heard_the_request() {
     let origin = RawOrigin::start(|peer| {
-        loop {
-            let head = peer.head()?;
-            assert!(!head.contains("expect"), "{head}");
-            let body = peer.bytes(5)?;
-            peer.say(&String::from_utf8_lossy(&body))?;
-        }
+        peer.head()?;
+        peer.write(SWITCHES)?;
+        peer.rest().map(drop)
     });
     let shim = before(&origin, "", "");
     let mut client = shim.client().connect().unwrap();
-    let head = "POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
-    client.write(head.as_bytes()).unwrap();
-    client.read_until("HTTP/1.1 100 Continue\r\n\r\n").unwrap();
-    client.write(b"hello").unwrap();
-    assert_eq!(client.read_response("POST").unwrap().body, b"hello");
+    client
+        .write(
+            b"POST / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+              content-length: 100\r\n\r\nbegin",
+        )
+        .unwrap();
+    assert_eq!(client.read_response("POST").unwrap().status, 502);
 }
 
 const SWITCHES: &str = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\
@@ -258,37 +311,73 @@ fn websocket() -> Request {
         .header("Sec-WebSocket-Key", "key")
 }
 
-/// Says how many bytes the body of each request has.
-fn count(peer: &mut Peer) -> std::io::Result<()> {
-    loop {
-        let head = peer.head()?;
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let mut count = 0;
-        match length.and_then(|length| length.parse().ok()) {
-            Some(length) => count = peer.bytes(length)?.len(),
-            None => loop {
-                let size = usize::from_str_radix(&peer.line()?, 16).unwrap_or(0);
-                count += peer.bytes(size)?.len();
-                peer.line()?;
-                if size == 0 {
-                    break;
-                }
-            },
+/// A server of WebSockets that says everything again.
+async fn websocket_server() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let opened = tokio_tungstenite::accept_async(stream).await;
+                let (mut say, hear) = opened.expect("a handshake").split();
+                let mut said = hear.filter_map(async |said| {
+                    said.ok().filter(|said| said.is_text() || said.is_binary()).map(Ok)
+                });
+                // How it ends is the client's to say.
+                let _ = say.send_all(&mut std::pin::pin!(said)).await;
+            });
         }
-        peer.say(&count.to_string())?;
+    });
+    address
+}
+
+/// Opens a WebSocket over `stream`, and says and hears small, large and no words.
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let opened = tokio_tungstenite::client_async("ws://localhost/chat", stream).await;
+    let (mut socket, head) = opened.expect("a handshake");
+    assert!(head.headers().contains_key("sec-websocket-accept"), "{head:?}");
+    for said in [
+        Message::text("hello"),
+        Message::binary(vec![7; 1 << 20]),
+        Message::text(""),
+        Message::text("bye"),
+    ] {
+        socket.send(said.clone()).await.expect("it is open");
+        assert_eq!(heard(&mut socket).await, said);
     }
+    socket.send(Message::Ping("there?".into())).await.expect("it is open");
+    assert_eq!(heard(&mut socket).await, Message::Pong("there?".into()));
+    socket.close(None).await.expect("it is open");
+    assert!(matches!(heard(&mut socket).await, Message::Close(_)), "the farewell is answered");
+}
+
+async fn heard<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>) -> Message {
+    socket.next().await.expect("no end").expect("a message")
+}
+
+/// Whether nothing more comes, and that at once rather than after a while.
+fn is_over(client: &mut Connection) -> bool {
+    let error = client.read_until("more").expect_err("an end");
+    matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset)
 }
 
 /// A shim before one origin that is asked so, with one route to it that is so.
 #[track_caller]
 fn before(origin: &RawOrigin, how: &str, route: &str) -> Shim {
-    Shim::serve_policy(&PolicyFile::with_text(&policy(origin, how, route)))
+    Shim::serve_policy(&PolicyFile::with_text(&policy(origin.address(), how, route)))
 }
 
-fn policy(origin: &RawOrigin, how: &str, route: &str) -> String {
+fn policy(origin: SocketAddr, how: &str, route: &str) -> String {
+    format!("schema = 1\n{}", sections(origin, how, route))
+}
+
+fn sections(origin: SocketAddr, how: &str, route: &str) -> String {
     format!(
-        "schema = 1\n[upstreams.app]\nservers = \"{}\"\n{how}\n\
-         [[routes]]\nname = \"all\"\nmatch = \"/*\"\nupstream = \"app\"\n{route}\n",
-        origin.address()
+        "[upstreams.app]\nservers = \"{origin}\"\n{how}\n\
+         [[routes]]\nname = \"all\"\nmatch = \"/*\"\nupstream = \"app\"\n{route}\n"
     )
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
