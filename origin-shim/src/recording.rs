@@ -182,7 +182,11 @@ impl State {
                     // Whoever knows the length may not ask for the end.
                     self.finish_at_the_end();
                 }
-                Err(frame) => self.trailers = frame.into_trailers().ok(),
+                Err(frame) => {
+                    self.trailers = frame.into_trailers().ok();
+                    // Whoever has them does not ask for the end either.
+                    self.finish();
+                }
             },
             Some(Err(error)) => {
                 self.error = Some(error);

@@ -320,7 +320,7 @@ async fn websocket_server() -> SocketAddr {
             tokio::spawn(async move {
                 let opened = tokio_tungstenite::accept_async(stream).await;
                 let (mut say, hear) = opened.expect("a handshake").split();
-                let mut said = hear.filter_map(async |said| {
+                let said = hear.filter_map(async |said| {
                     said.ok().filter(|said| said.is_text() || said.is_binary()).map(Ok)
                 });
                 // How it ends is the client's to say.
