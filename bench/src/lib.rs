@@ -6,4 +6,5 @@ pub mod clock;
 pub mod command;
 pub mod measure;
 pub mod process;
+pub mod redis_server;
 pub mod spread;

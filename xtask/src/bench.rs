@@ -29,6 +29,9 @@ pub(crate) enum Bench {
     /// answer takes
     #[command(disable_help_flag = true)]
     Origin(Options),
+    /// A day's requests in minutes, and whether the shim's memory stays what it is
+    #[command(disable_help_flag = true)]
+    Soak(Options),
 }
 
 /// How to measure.
@@ -46,6 +49,7 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
         Bench::Limits(options) => ("bench-limits", options),
         Bench::Edge(options) => ("bench-edge", options),
         Bench::Origin(options) => ("bench-origin", options),
+        Bench::Soak(options) => ("bench-soak", options),
     };
     let mut command = run::cargo(workspace);
     command.args(["run", "--release", "--package", "tidegate-bench", "--bin", bin, "--"]);
@@ -65,13 +69,22 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
             for component in [&system::NGINX, &system::HAPROXY, &system::VARNISH, &system::WRK] {
                 system::require(component)?;
             }
-            let mut shim = run::cargo(workspace);
-            shim.args(["build", "--release", "--package", "tidegate-origin", "--bin", "tidegate"]);
-            run::visibly(shim)?;
-            command.env("TIDEGATE_BIN", workspace.target().join("release/tidegate"));
+            command.env("TIDEGATE_BIN", shim(workspace)?);
+        }
+        Bench::Soak(_) => {
+            system::require(&system::REDIS)?;
+            command.env("TIDEGATE_BIN", shim(workspace)?);
         }
     }
     run::visibly(command)
+}
+
+/// Builds the shim as it is deployed.
+fn shim(workspace: &Workspace) -> Result<PathBuf> {
+    let mut build = run::cargo(workspace);
+    build.args(["build", "--release", "--package", "tidegate-origin", "--bin", "tidegate"]);
+    run::visibly(build)?;
+    Ok(workspace.target().join("release/tidegate"))
 }
 
 /// Builds the worker with the bench's policy, and the Workers beside it; the folder of all.

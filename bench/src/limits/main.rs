@@ -9,7 +9,6 @@
 mod budgets;
 mod local;
 mod peer;
-mod redis_server;
 mod report;
 mod shared;
 mod world;

@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tidegate_bench::clock::process_time;
+use tidegate_bench::redis_server::RedisServer;
 use tidegate_core::policy::Redis;
 use tidegate_core::rate::{Algorithm, Limit, LimitKey};
 use tidegate_core::{Admission, ClientFacts, Timestamp};
 use tidegate_origin::redis_limiter::{Clock, RedisLimiter};
 use tokio::task::JoinSet;
-
-use crate::redis_server::RedisServer;
 
 /// What one of them does with so many decisions on their way at once.
 #[derive(Debug, Serialize)]
@@ -75,7 +74,8 @@ pub(crate) fn measure(wanted: &str, effort: Effort) -> Vec<Shared> {
     if wanted.is_empty() {
         return Vec::new();
     }
-    let server = RedisServer::start();
+    let server = RedisServer::start(&[])
+        .expect("redis-server runs: on Debian it is the package redis-server");
     let mut shared = Vec::new();
     for at_once in AT_ONCE {
         let mut rounds: Vec<Vec<Round>> = wanted.iter().map(|_| Vec::new()).collect();
@@ -145,12 +145,12 @@ fn ours(server: &RedisServer, limit: &Limit, at_once: u32, round: Duration) -> R
         }
         run(&limiter, limit, at_once, round / 2).await;
         // The question is one itself.
-        let idle = server.reads();
-        let overhead = server.reads() - idle;
+        let idle = server.reads().unwrap();
+        let overhead = server.reads().unwrap() - idle;
         let (before, started) = (process_time(), Instant::now());
         let decisions = run(&limiter, limit, at_once, round).await;
         let (seconds, taken) = (started.elapsed().as_secs_f64(), process_time() - before);
-        let reads = server.reads() - idle - 2 * overhead;
+        let reads = server.reads().unwrap() - idle - 2 * overhead;
         assert_eq!(limiter.counted().failed + limiter.counted().without, 0);
         Round { decisions, seconds, micros: taken.as_micros() as u64, reads }
     })

@@ -373,7 +373,7 @@ impl Fetch<'_> {
                     signature: vary.signature(&self.passage.parts.headers),
                     tags: self.tags(&head),
                     terms: self.passage.plan.terms(),
-                    head: storable(head),
+                    head: storable(&head),
                     body: Bytes::new(),
                     coded: CodedBodies::default(),
                     coder: coder.clone(),
@@ -419,7 +419,7 @@ impl Fetch<'_> {
         let (head, decision) = self.judge_again(known, response.headers(), asked);
         if let Store::Keep { stored, vary } = decision {
             let request = &self.passage.parts.headers;
-            let answer = known.renewed((stored, vary), storable(head), request, asked.began);
+            let answer = known.renewed((stored, vary), storable(&head), request, asked.began);
             self.passage.stores().replace(
                 self.key.clone(),
                 known,
@@ -462,7 +462,7 @@ impl Fetch<'_> {
         let request = &self.passage.parts.headers;
         match decision {
             Store::Keep { .. } => {
-                let kept = storable(head.clone());
+                let kept = storable(&head);
                 let answer = known.renewed(terms.clone(), kept, request, asked.began);
                 let now = asked.exchange.received_at;
                 self.passage.stores().replace(self.key.clone(), known, answer, now);

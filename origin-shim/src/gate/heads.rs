@@ -6,18 +6,16 @@ use tidegate_core::{Tier, forward, response};
 
 use crate::upstream;
 
-/// A head without what is never stored (RFC 9111 §3.1).
-pub(super) fn storable(mut head: HeaderMap) -> HeaderMap {
-    let directives = response::directives(Tier::Origin, &head);
-    let never: Vec<HeaderName> = head
-        .keys()
-        .filter(|name| !forward::is_stored(name.as_str(), &directives))
-        .cloned()
-        .collect();
-    for name in never {
-        head.remove(name);
+/// A head without what is never stored (RFC 9111 §3.1), in a table that has room for no more.
+pub(super) fn storable(head: &HeaderMap) -> HeaderMap {
+    let directives = response::directives(Tier::Origin, head);
+    let lines = head.iter().filter(|(name, _)| forward::is_stored(name.as_str(), &directives));
+    let lines: Vec<_> = lines.collect();
+    let mut stored = HeaderMap::with_capacity(lines.len());
+    for (name, value) in lines {
+        stored.append(name, value.clone());
     }
-    head
+    stored
 }
 
 /// The stored head with the fields of a 304 in place of its own (RFC 9111 §3.2).

@@ -97,7 +97,7 @@ impl Shadow {
         head: &HeaderMap,
     ) -> Option<Comparison> {
         let answer = self.answer.filter(|_| !passage.asked.has_range)?;
-        let said = storable(head.clone());
+        let said = storable(head);
         let found =
             Differences::between((answer.stored.status, &answer.head), (status.as_u16(), &said));
         let comparison = Comparison {

@@ -124,8 +124,9 @@ pub fn decode(name: &Name, bytes: &Bytes, longest: usize) -> Option<Record> {
     let signature = VariantSignature::from_bytes(part(rest)?);
     let resource = Resource::from_uri(text(rest)?)?;
     let tags = list(rest, NAMES_MAX, |rest| text(rest).map(Tag::named))?;
-    let mut head = HeaderMap::new();
-    for _ in 0..number(rest).filter(|fields| *fields <= FIELDS_MAX)? {
+    let fields = number(rest).filter(|fields| *fields <= FIELDS_MAX)?;
+    let mut head = HeaderMap::with_capacity(usize::try_from(fields).ok()?);
+    for _ in 0..fields {
         let name = HeaderName::from_bytes(part(rest)?).ok()?;
         head.try_append(name, HeaderValue::from_bytes(part(rest)?).ok()?).ok()?;
     }
