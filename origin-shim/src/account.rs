@@ -12,7 +12,7 @@ use crate::body::Body;
 use crate::clock;
 use crate::gate::Shared;
 use crate::in_force::InForce;
-use crate::metrics::{Answered, Miss};
+use crate::metrics::{Answered, Miss, PREFLIGHT};
 use crate::overlay;
 use crate::request_log::Line;
 use crate::tracing::Span;
@@ -23,6 +23,17 @@ pub(crate) struct Account {
     begun: Instant,
     /// Its place in a trace, where the policy wants one.
     span: Option<Span>,
+}
+
+/// What its answer does not say of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing.
+    Plain,
+    /// It has waited for the answer to another one like it.
+    Collapsed,
+    /// A browser asks by it whether it may ask (CORS).
+    Preflight,
 }
 
 /// Who asked for what.
@@ -54,11 +65,16 @@ impl Account {
         in_force: &InForce,
         asked: Option<Asked<'_>>,
         plan: Option<&Plan<'_>>,
-        collapsed: bool,
+        kind: Kind,
         response: &Response<Body>,
     ) {
-        let outcome = overlay::first(response, "x-cache");
-        let outcome = outcome.and_then(|value| str::from_utf8(value).ok()).unwrap_or("NONE");
+        let outcome = match kind {
+            Kind::Preflight => PREFLIGHT,
+            Kind::Plain | Kind::Collapsed => {
+                let said = overlay::first(response, "x-cache");
+                said.and_then(|value| str::from_utf8(value).ok()).unwrap_or("NONE")
+            }
+        };
         let reason = if outcome == "HIT" { None } else { reason(response) };
         let (status, took) = (response.status().as_u16(), self.begun.elapsed());
         in_force.metrics.of(plan).count(&Answered {
@@ -66,13 +82,13 @@ impl Account {
             status,
             outcome,
             reason,
-            collapsed: collapsed && outcome == "HIT",
+            collapsed: kind == Kind::Collapsed && outcome == "HIT",
             took,
         });
         let Some(Asked { method, path }) = asked else { return };
         let route = plan.and_then(|plan| plan.route).map_or("", |route| &route.name);
         shared.hottest().sample(route, path);
-        if outcome != "HIT" {
+        if outcome != "HIT" && kind != Kind::Preflight {
             let at = clock::now();
             shared.misses().note(at, || Miss {
                 at,

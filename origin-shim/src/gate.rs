@@ -36,7 +36,7 @@ use tidegate_core::{
     respond,
 };
 
-use crate::account::{Account, Asked};
+use crate::account::{Account, Asked, Kind};
 use crate::answer_store::Answer;
 use crate::asking::Turns;
 use crate::body::Body;
@@ -260,6 +260,9 @@ impl Gate {
         let visitor = Visitor::identify(policy, tokens, client, signed, &parts.headers, now).await;
         let plan = policy.plan(Tier::Origin, &asked);
         if let Some(answer) = preflight(&plan, &parts) {
+            let asked = Asked { method: &parts.method, path: parts.uri.path() };
+            let (shared, plan) = (&self.shared, Some(&plan));
+            account.close(shared, in_force, Some(asked), plan, Kind::Preflight, &answer);
             return answer;
         }
         // Whoever it is, its keys may have had to be fetched.
@@ -323,7 +326,7 @@ impl Gate {
         problem: &Problem,
     ) -> Response<Body> {
         let mut response = answer::problem(problem);
-        account.close(&self.shared, in_force, asked, None, false, &response);
+        account.close(&self.shared, in_force, asked, None, Kind::Plain, &response);
         respond::headers(response.headers_mut(), in_force.policy.headers(None));
         response
     }
@@ -402,12 +405,13 @@ impl Passage<'_> {
     /// Counts the request with its answer.
     fn close(&self, shared: &Shared, account: &Account, response: &Response<Body>) {
         let asked = Asked { method: &self.parts.method, path: self.parts.uri.path() };
-        let (plan, collapsed) = (Some(&self.plan), self.collapsed.is_some());
-        account.close(shared, self.in_force, Some(asked), plan, collapsed, response);
+        let kind = if self.collapsed.is_some() { Kind::Collapsed } else { Kind::Plain };
+        account.close(shared, self.in_force, Some(asked), Some(&self.plan), kind, response);
     }
 }
 
-/// What a browser hears that asks whether it may ask; the origin is not asked, and nothing counted.
+/// What a browser hears that asks whether it may ask; the origin is not asked, and
+/// no limit counts it.
 fn preflight(plan: &Plan<'_>, parts: &Parts) -> Option<Response<Body>> {
     let cors = plan.cors()?;
     let asked = cors.preflight(parts.method.as_str(), &parts.headers)?;

@@ -33,6 +33,7 @@ pub(crate) use route::Answered;
 pub use route::{RouteMetrics, RouteTold};
 pub use snapshot::{Limit, Snapshot, Zone};
 pub use stats::describe;
+pub(crate) use words::PREFLIGHT;
 
 /// What is counted under a policy.
 #[derive(Debug, Default)]

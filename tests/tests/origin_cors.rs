@@ -2,6 +2,7 @@
 
 use tidegate_tests::{
     demo_origin::DemoOrigin,
+    metrics::Metrics,
     policy_file::PolicyFile,
     shim::{Shim, check},
     wire::{Request, Response},
@@ -73,6 +74,33 @@ fn p4_what_a_browser_asks_beforehand_is_answered_here() {
     assert_eq!((refused.status, allowed(&refused)), (204, None));
     assert_eq!(refused.header("access-control-allow-methods"), None);
     assert_eq!(origin.base().total(), 0);
+}
+
+#[test]
+fn p10_what_a_browser_asks_beforehand_is_counted_apart() {
+    let sections = format!("{CORS}\n[shim]\nlog = \"all\"\n");
+    let policy = PolicyFile::of_the_repository().replacing("[shim]\n", &sections);
+    let origin = DemoOrigin::start();
+    let mut shim = Shim::serve(&policy, &origin);
+    let admin = shim.admin();
+    let asked = from(Request::new("OPTIONS", "/api/v1/plugins"), APP);
+    let asked = asked.header("Access-Control-Request-Method", "DELETE");
+    for _ in 0..3 {
+        assert_eq!(shim.client().send(&asked).status, 204);
+    }
+    assert_eq!(shim.client().send(&from(Request::get("/api/v1/plugins"), APP)).status, 200);
+    let metrics = Metrics::of(admin);
+    let preflights: Vec<&str> = metrics
+        .samples("http_requests_total{")
+        .filter(|sample| {
+            sample.contains("method=\"OPTIONS\",status=\"204\",cache=\"PREFLIGHT\"} 3")
+        })
+        .collect();
+    assert_eq!(preflights.len(), 1, "{}", metrics.text());
+    let line = shim.process().next_line();
+    assert!(line.contains("\"outcome\":\"PREFLIGHT\""), "{line}");
+    let misses = admin.get("/stats").json()["misses"].clone();
+    assert!(!misses.to_string().contains("PREFLIGHT"), "no cache was asked: {misses}");
 }
 
 #[test]

@@ -4,8 +4,12 @@
 pub(super) const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "QUERY", "other"];
 
-/// What became of a request: the words of `X-Cache`.
-pub(super) const OUTCOMES: [&str; 6] = ["HIT", "STALE", "REVALIDATED", "MISS", "BYPASS", "NONE"];
+/// The outcome of a request by which a browser asks whether it may ask (CORS).
+pub(crate) const PREFLIGHT: &str = "PREFLIGHT";
+
+/// What became of a request: the words of `X-Cache`, and what has no such field.
+pub(super) const OUTCOMES: [&str; 7] =
+    ["HIT", "STALE", "REVALIDATED", "MISS", "BYPASS", PREFLIGHT, "NONE"];
 
 /// Status codes that have a number of their own: those of IANA's registry, and what is common
 /// besides. Any other counts by its first digit.
