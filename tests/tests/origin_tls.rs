@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tidegate_tests::{
     demo_origin::DemoOrigin,
     http2::Http2,
+    metrics::Metrics,
     policy_file::PolicyFile,
     process::Ended,
     shim::{Shim, refused_serve_at},
@@ -122,6 +123,18 @@ fn certificates_are_renewed_when_their_files_change_and_by_a_signal() {
     assert!(shim.reload()["refused"].is_null());
     assert_eq!(shown(&shim), third, "at once by the signal");
     assert_eq!(before.exchange(&Request::get("/healthz")).expect("an answer").status, 200);
+}
+
+#[test]
+fn until_when_certificates_are_valid_is_a_metric() {
+    let site = Site::new(&["a.example"]);
+    let (mut shim, _policy) = site.serve("[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let metrics = Metrics::of(shim.admin());
+    let name = "tidegate_certificate_expiry_timestamp_seconds{";
+    let samples: Vec<&str> = metrics.samples(name).collect();
+    // What certificates of tests have: the first of January 4096.
+    let path = site.folder.path().join("a.pem");
+    assert_eq!(samples, [format!("{name}chain=\"{}\"}} 67090118400", path.display())]);
 }
 
 #[test]

@@ -224,6 +224,13 @@ impl Text {
         self.family("tidegate_maintenance", "gauge", "Whether maintenance is on.");
         self.sample("tidegate_maintenance", &[], u8::from(snapshot.maintenance));
 
+        if !snapshot.certificates.is_empty() {
+            let name = "tidegate_certificate_expiry_timestamp_seconds";
+            self.family(name, "gauge", "Until when a certificate, or one that it needs, is valid.");
+            for expiry in &snapshot.certificates {
+                self.sample(name, &[("chain", &expiry.chain)], expiry.at.as_secs());
+            }
+        }
         let name = "tidegate_log_lines_dropped_total";
         self.family(name, "counter", "Lines of the request log that were too many to write.");
         self.sample(name, &[], snapshot.log_dropped);

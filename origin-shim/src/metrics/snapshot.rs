@@ -10,6 +10,7 @@ use crate::clock;
 use crate::control::{Control, Reloads};
 use crate::redis_link::Counted;
 use crate::second_tier::Done;
+use crate::server::tls::Expiry;
 use crate::tallies::Told;
 
 /// All numbers of a shim, at one moment.
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub redis: Vec<(&'static str, Counted)>,
     /// What was found among the answers in Redis.
     pub second_tier: Option<Done>,
+    /// Until when certificates are valid.
+    pub certificates: Vec<Expiry>,
     /// Whether maintenance is on.
     pub maintenance: bool,
     /// Lines of the request log that were too many.
@@ -114,6 +117,7 @@ impl Snapshot {
             tunnels: shared.tunnels().count(),
             redis: in_force.redis_counted().collect(),
             second_tier: in_force.second_tier.as_ref().map(|tier| tier.done()),
+            certificates: control.tls().expiries(),
             maintenance: in_force.policy.is_in_maintenance(at),
             log_dropped: shared.log().dropped(),
             process: Process::look(),

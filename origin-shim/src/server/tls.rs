@@ -1,5 +1,6 @@
 //! TLS (RFC 8446): the certificates that clients are shown, and what of the protocol is spoken.
 
+mod expiry;
 mod watch;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use tidegate_core::Timestamp;
 use tidegate_core::policy::{self, CertificateFiles, TlsVersion};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -28,7 +30,7 @@ const ALPN_HTTP1: &[u8] = b"http/1.1";
 /// What handshakes go by. Replaced as a whole: a connection keeps what it began with.
 #[derive(Debug)]
 pub struct Tls {
-    in_force: ArcSwapOption<ServerConfig>,
+    in_force: ArcSwapOption<Loaded>,
     provider: Arc<CryptoProvider>,
     /// Of the process, so that who comes back needs no whole handshake whatever was read again.
     tickets: Arc<dyn ProducesTickets>,
@@ -36,7 +38,19 @@ pub struct Tls {
 
 /// What a policy's `[shim.tls]` comes to.
 #[derive(Debug)]
-pub struct Loaded(Arc<ServerConfig>);
+pub struct Loaded {
+    config: Arc<ServerConfig>,
+    expiries: Vec<Expiry>,
+}
+
+/// Until when a certificate of the policy is valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// Its file, as the policy names it.
+    pub chain: String,
+    /// When the first of the file's certificates is valid no more.
+    pub at: Timestamp,
+}
 
 /// Why certificates are not put in force.
 #[derive(Debug)]
@@ -70,7 +84,13 @@ impl Tls {
     /// Reads what `rule` names; names that are not absolute are in `folder`.
     pub fn load(&self, rule: &policy::Tls, folder: &Path) -> Result<Loaded, TlsError> {
         let read = |files| self.read(files, folder).map(Arc::new);
-        let certificates = rule.certificates.iter().map(read).collect::<Result<_, _>>()?;
+        let certificates =
+            rule.certificates.iter().map(read).collect::<Result<Vec<Arc<CertifiedKey>>, _>>()?;
+        let expiry = |(files, known): (&CertificateFiles, &Arc<CertifiedKey>)| {
+            let all = known.cert.iter().filter_map(|one| expiry::not_after(one));
+            Some(Expiry { chain: files.chain.clone(), at: all.min()? })
+        };
+        let expiries = rule.certificates.iter().zip(&certificates).filter_map(expiry).collect();
         let versions: &[_] = match rule.min_version {
             TlsVersion::Tls12 => &[&version::TLS13, &version::TLS12],
             TlsVersion::Tls13 => &[&version::TLS13],
@@ -83,17 +103,23 @@ impl Tls {
         let mut config = config.with_cert_resolver(Arc::new(Certificates(certificates)));
         config.alpn_protocols = vec![ALPN_HTTP2.into(), ALPN_HTTP1.into()];
         config.ticketer = Arc::clone(&self.tickets);
-        Ok(Loaded(Arc::new(config)))
+        Ok(Loaded { config: Arc::new(config), expiries })
     }
 
     /// Shows this in handshakes from now on.
     pub fn put_in_force(&self, loaded: Loaded) {
-        self.in_force.store(Some(loaded.0));
+        self.in_force.store(Some(Arc::new(loaded)));
     }
 
     /// Takes handshakes by what is in force; `None` where no certificate was ever.
     pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
-        self.in_force.load_full().map(TlsAcceptor::from)
+        let in_force = self.in_force.load();
+        in_force.as_ref().map(|loaded| TlsAcceptor::from(Arc::clone(&loaded.config)))
+    }
+
+    /// Until when the certificates in force are valid. All listeners with TLS show the same ones.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        self.in_force.load().as_ref().map(|loaded| loaded.expiries.clone()).unwrap_or_default()
     }
 
     fn read(&self, files: &CertificateFiles, folder: &Path) -> Result<CertifiedKey, TlsError> {

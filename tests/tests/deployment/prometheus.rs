@@ -11,6 +11,7 @@ use tidegate_tests::{
     process::Process,
     redis::{RedisServer, eventually},
     shim::Shim,
+    tls::Authority,
     wire::{Client, Request},
 };
 
@@ -45,6 +46,7 @@ fn p10_the_alert_rules_have_the_numbers_that_are_required() {
         ("> 0.8\n", "> 0.79\n"),
         ("ratio_rate5m < 0.7", "ratio_rate5m < 0.5"),
         ("for: 5m", "for: 1m"),
+        ("14 * 86400", "13 * 86400"),
     ] {
         assert!(rules.contains(required), "{required}");
         let changed = rules.replace(required, other);
@@ -115,7 +117,14 @@ impl Watched {
         let text = PolicyFile::in_the_repository("deploy/policy/tidegate.toml").text();
         let text =
             text.replace("0.0.0.0:8080", "127.0.0.1:0").replace("0.0.0.0:9180", "127.0.0.1:0");
-        let policy = PolicyFile::with_text(&text.replace("/var/lib/tidegate/", ""));
+        let folder = TempDir::new().expect("a folder");
+        let _ = Authority::new().issue(folder.path(), "a", &["a.example"]);
+        let tls = format!(
+            "[shim.tls]\ncertificates = {{ chain = \"{0}/a.pem\", key = \"{0}/a.key\" }}\n[admin]\n",
+            folder.path().display()
+        );
+        let text = text.replace("/var/lib/tidegate/", "").replace("[admin]\n", &tls);
+        let policy = PolicyFile::with_text(&text);
         let nobody = format!("127.0.0.1:{}", free_port());
         let mut shim = Shim::serve_policy_with(
             &policy,
