@@ -24,6 +24,7 @@ use crate::edge_signature;
 use crate::gate::Shared;
 use crate::in_force::InForce;
 use crate::policy_file::{self, PolicyError};
+use crate::process_log::Level;
 use crate::redis_limiter::RedisLimiter;
 use crate::redis_link::BadAddress;
 use crate::saved_answers::{self, BadSnapshot, Heir, Saved};
@@ -436,6 +437,16 @@ async fn tokens(policy: &Policy) -> Result<Arc<Tokens>, ReloadError> {
     }
     tokens.refresh().await.map_err(ReloadError::Keys)?;
     Ok(Arc::new(tokens))
+}
+
+impl Reloaded {
+    /// How much what it says matters.
+    pub fn level(&self) -> Level {
+        match self.warnings.is_empty() && self.notes.is_empty() {
+            true => Level::Info,
+            false => Level::Warning,
+        }
+    }
 }
 
 impl fmt::Display for Reloaded {

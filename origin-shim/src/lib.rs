@@ -36,6 +36,7 @@ pub mod otel;
 mod overlay;
 pub mod policy_diff;
 pub mod policy_file;
+pub mod process_log;
 pub mod purging;
 pub mod recording;
 pub mod redis_limiter;

@@ -6,6 +6,7 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tidegate_origin::process_log::{self, Level};
 
 /// Caching and rate limits from one policy file, at the origin.
 #[derive(Parser)]
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            process_log::report(Level::Error, error);
             ExitCode::FAILURE
         }
     }

@@ -33,6 +33,7 @@ use crate::answer_store::Answer;
 use crate::clock;
 use crate::coder::{CodedBodies, Coder};
 use crate::invalidations::{Invalidations, Void};
+use crate::process_log;
 use crate::redis_link::{Address, BadAddress, Counted, Digest, Failure, Link, Purpose, Redis};
 
 /// Between two looks at the log.
@@ -324,26 +325,28 @@ impl Inner {
 
     /// Says what is wrong with the content of Redis, once: whoever writes to it had better stop,
     /// and would not by being told for each request.
-    #[allow(clippy::print_stderr, reason = "whoever runs this should know")]
     fn complain(&self, why: &str) {
         if !self.has_complained.swap(true, Ordering::Relaxed) {
             let prefix = &self.rule.prefix;
-            eprintln!(
-                "tidegate: the cache's Redis {why} under a key that begins with `{prefix}`: \
-                 something else writes there, or another version does; the origin is asked instead"
+            process_log::warning(
+                format_args!(
+                    "the cache's Redis {why} under a key that begins with `{prefix}`: something \
+                     else writes there, or another version does; the origin is asked instead"
+                ),
+                &[("prefix", prefix)],
             );
         }
     }
 
     /// Tells others what is void here, and hears what they tell, for ever.
-    #[allow(clippy::print_stderr, reason = "whoever runs this should know")]
     async fn listen(&self) {
         loop {
             match self.log.exchange(&self.redis, &self.invalidations).await {
                 Ok(Heard::All) => drop(self.tried.send_replace(true)),
-                Ok(Heard::Anew) => eprintln!(
-                    "tidegate: what shims have told each other in the cache's Redis is lost, so \
-                     that all that is stored here counts as void"
+                Ok(Heard::Anew) => process_log::warning(
+                    "what shims have told each other in the cache's Redis is lost, so that all \
+                     that is stored here counts as void",
+                    &[],
                 ),
                 Ok(Heard::Nothing) => {}
                 Err(failure) => self.complain(&failure.to_string()),

@@ -74,12 +74,14 @@ pub(crate) async fn fill(
 fn request(chance: &mut Chance) -> (String, bool) {
     let kind = chance.below(1000);
     let method = match kind {
-        0..20 => "POST",
-        20..50 => "HEAD",
+        0..60 => "POST",
+        60..90 => "HEAD",
         _ => "GET",
     };
     let target = match kind {
-        0..800 => format!("/pages/{}", chance.ranked(PAGES)),
+        // Each voids a page, of more than are remembered.
+        0..60 => format!("/pages/{}", chance.below(PAGES)),
+        60..800 => format!("/pages/{}", chance.ranked(PAGES)),
         // Whoever tries what there is.
         800..830 => format!("/pages/{:x}?{:x}", chance.next(), chance.next()),
         830..950 => format!("/own/{}", chance.ranked(100)),
@@ -98,7 +100,7 @@ fn request(chance: &mut Chance) -> (String, bool) {
     let language = languages[chance.below(8) as usize];
     text += &format!("Accept-Language: {language}\r\n");
     match kind {
-        0..20 => text += "Content-Length: 0\r\n",
+        0..60 => text += "Content-Length: 0\r\n",
         100..500 => text += "Accept-Encoding: gzip, br\r\n",
         500..550 => text += "If-None-Match: \"0\", W/\"1\"\r\n",
         550..560 => text += "Range: bytes=10-99\r\n",

@@ -14,6 +14,7 @@ use tidegate_origin::control::{Control, Start};
 use tidegate_origin::edge_signature::{self, EdgeSignature};
 use tidegate_origin::gate::Shared;
 use tidegate_origin::in_force::InForce;
+use tidegate_origin::process_log::{self, Format, Level};
 use tidegate_origin::redis_limiter::RedisLimiter;
 use tidegate_origin::saved_answers::Saved;
 use tidegate_origin::second_tier::SecondTier;
@@ -32,13 +33,17 @@ pub(crate) struct Arguments {
     /// takes any free one
     #[arg(long, value_name = "PLACE")]
     listen: Vec<Listen>,
+    /// How the process says what becomes of it: `text` for people, `json` for whatever collects lines
+    #[arg(long, value_name = "FORMAT", env = "TIDEGATE_LOG_FORMAT", default_value = "text")]
+    log_format: Format,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    process_log::write_as(arguments.log_format);
     let mut inherited =
         Inherited::from_environment().map_err(|error| format!("tidegate: {error}"))?;
     let reading = arguments.policy.read()?;
-    eprint!("{}", arguments.policy.warnings(&reading));
+    process_log::report(Level::Warning, arguments.policy.warnings(&reading));
     let policy = reading.policy;
     let edge = EdgeSignature::new(&policy, |name| std::env::var(name).ok())
         .map_err(|bad| format!("tidegate: {bad}\n= hint: {}", edge_signature::HINT))?;
@@ -54,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let server = Server::bind(&places, &mut inherited, shim.connections, threads);
     let server = server.map_err(|error| format!("tidegate: {error}"))?;
     if let Some(complaint) = server.complaint() {
-        eprintln!("tidegate: {complaint}");
+        process_log::warning(complaint, &[]);
     }
     let start = Start {
         policy: arguments.policy.policy.clone(),
@@ -64,7 +69,10 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         at: clock::now(),
     };
     for place in inherited.places() {
-        eprintln!("tidegate: a socket was passed for {place}, where the policy does not listen");
+        process_log::warning(
+            format_args!("a socket was passed for {place}, where the policy does not listen"),
+            &[("place", &place)],
+        );
     }
     let redis = redis(&policy)?;
     let stores = stores(&policy)?;
@@ -78,10 +86,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let operated_at = admin.as_ref().map(AdminListener::address);
     server.run(&Arc::new(control), admin, || {
         for place in places {
-            println!("tidegate: listening on {place}");
+            process_log::listening(format_args!("listening on {place}"), &[("place", &place)]);
         }
         if let Some(address) = operated_at {
-            println!("tidegate: admin listener on http://{address}");
+            let place = format!("http://{address}");
+            process_log::listening(format_args!("admin listener on {place}"), &[("place", &place)]);
         }
     })?;
     Ok(())
@@ -92,10 +101,17 @@ fn take_snapshot(control: &Control) {
     match control.take_snapshot() {
         Ok(None) => {}
         Ok(Some(Saved { answers, .. })) => {
-            eprintln!("tidegate: stored again, from the last process: {answers} answers");
+            process_log::info(
+                format_args!("stored again, from the last process: {answers} answers"),
+                &[("answers", &answers)],
+            );
         }
         Err((path, bad)) => {
-            eprintln!("tidegate: the snapshot {} {bad}; nothing is stored yet", path.display())
+            let path = path.display();
+            process_log::warning(
+                format_args!("the snapshot {path} {bad}; nothing is stored yet"),
+                &[("file", &path)],
+            );
         }
     }
 }
@@ -122,7 +138,10 @@ fn tokens(policy: &Policy) -> Result<Tokens, Box<dyn Error>> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if let Err(error) = runtime.block_on(tokens.refresh()) {
-        eprintln!("tidegate: {error}; until one comes, tokens of its keys count as unverified");
+        process_log::warning(
+            format_args!("{error}; until one comes, tokens of its keys count as unverified"),
+            &[],
+        );
     }
     Ok(tokens)
 }

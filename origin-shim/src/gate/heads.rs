@@ -1,7 +1,6 @@
 //! Heads on their way into the store.
 
 use http::HeaderMap;
-use http::header::HeaderName;
 use tidegate_core::{Tier, forward, response};
 
 use crate::upstream;

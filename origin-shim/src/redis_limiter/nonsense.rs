@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::process_log;
 use crate::redis_link::Failure;
 
 /// Complains of keys that hold what is no state, once: whoever writes to them had better stop, and
@@ -10,12 +11,14 @@ use crate::redis_link::Failure;
 pub(super) struct Nonsense(AtomicBool);
 
 impl Nonsense {
-    #[allow(clippy::print_stderr, reason = "whoever runs this should know")]
     pub(super) fn complain(&self, failure: &Failure, key: &str) {
         if !self.0.swap(true, Ordering::Relaxed) {
-            eprintln!(
-                "tidegate: Redis {failure} for the key `{key}`: something else writes to it; until \
-                 it is gone, its client goes by `on_store_error`, and so do others like it"
+            process_log::warning(
+                format_args!(
+                    "Redis {failure} for the key `{key}`: something else writes to it; until it is \
+                     gone, its client goes by `on_store_error`, and so do others like it"
+                ),
+                &[("key", &key)],
             );
         }
     }

@@ -16,6 +16,7 @@ use super::digest::Digest;
 use super::failure::Failure;
 use super::link::Link;
 use super::{Inner, PATIENCE, Purpose};
+use crate::process_log;
 
 /// Between two looks at a server that does not answer.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -119,12 +120,14 @@ impl<'i, P: Purpose> Keeper<'i, P> {
     }
 
     /// Says what has changed.
-    #[allow(clippy::print_stderr, reason = "whoever runs this should know")]
     fn tell(&mut self, looked: Result<(), Failure>) {
         match (looked, &self.outage) {
             (Err(failure), None) => {
                 let (name, without) = (P::NAME, P::WITHOUT);
-                eprintln!("tidegate: {name} {failure}; until that is over, {without}");
+                process_log::warning(
+                    format_args!("{name} {failure}; until that is over, {without}"),
+                    &[("store", &name)],
+                );
                 let missed = self.inner.missed();
                 self.outage = Some(Outage { since: Instant::now(), missed });
             }
@@ -132,9 +135,11 @@ impl<'i, P: Purpose> Keeper<'i, P> {
                 let (seconds, missed) =
                     (since.elapsed().as_secs_f32(), self.inner.missed() - missed);
                 let (name, what) = (P::NAME, P::MISSED);
-                eprintln!(
-                    "tidegate: {name} does its work again after {seconds:.1} s; {missed} {what} \
-                     without it"
+                process_log::info(
+                    format_args!(
+                        "{name} does its work again after {seconds:.1} s; {missed} {what} without it"
+                    ),
+                    &[("store", &name)],
                 );
                 self.outage = None;
             }
@@ -144,7 +149,6 @@ impl<'i, P: Purpose> Keeper<'i, P> {
 
     /// R8: a server that evicts drops blocks. Every key here has an expiry, so `volatile-…` drops
     /// them as well. Where INFO is forbidden nothing is known.
-    #[allow(clippy::print_stderr, reason = "whoever runs this should know")]
     async fn warn_of_eviction(&mut self, link: &Link) {
         let Some(loss) = P::EVICTION else { return };
         let mut info = redis::cmd("INFO");
@@ -152,9 +156,12 @@ impl<'i, P: Purpose> Keeper<'i, P> {
         let Ok(answers) = timeout(PATIENCE, link.ask_all(&info)).await else { return };
         let evicts = answers.iter().filter_map(text).find_map(|info| evicting_policy(&info));
         if let Some(policy) = evicts.as_ref().filter(|_| evicts != self.warned_of) {
-            eprintln!(
-                "tidegate: warning: Redis drops keys when its memory is full (maxmemory-policy \
-                 {policy}), and {loss}; set `maxmemory-policy noeviction`"
+            process_log::warning(
+                format_args!(
+                    "warning: Redis drops keys when its memory is full (maxmemory-policy \
+                     {policy}), and {loss}; set `maxmemory-policy noeviction`"
+                ),
+                &[("maxmemory-policy", policy)],
             );
         }
         self.warned_of = evicts;

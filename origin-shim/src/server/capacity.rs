@@ -13,6 +13,8 @@ use tidegate_core::policy::listen::DEFAULT_CONNECTIONS;
 use tidegate_core::respond::Problem;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use crate::process_log;
+
 /// Files besides connections: upstreams, Redis, certificates. A quarter of all is left for them.
 const OTHERS: u64 = 1024;
 /// How many are told at once that there are too many; more are closed without a word.
@@ -107,12 +109,11 @@ impl Capacity {
     }
 
     /// Says what keeps clients out, now and then.
-    #[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
     pub(super) fn complain(&self, trouble: std::fmt::Arguments<'_>) {
         let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
         if complained.is_none_or(|then| then.elapsed() >= SILENCE) {
             *complained = Some(Instant::now());
-            eprintln!("tidegate: {trouble}");
+            process_log::warning(trouble, &[]);
         }
     }
 }

@@ -7,35 +7,34 @@ use crate::admin::AdminListener;
 use crate::control::Control;
 use crate::edge_outbox::{NotTold, Told};
 use crate::edge_signature::Report;
+use crate::process_log;
 use crate::saved_answers::Saved;
 use crate::shadows;
 use crate::tallies::Rehearsals;
 use crate::tokens::FetchError;
 
-#[allow(
-    clippy::print_stderr,
-    reason = "whoever runs this should know, and there is no client to tell"
-)]
 pub(super) fn complain(error: &FetchError) {
-    eprintln!("tidegate: {error}; the last good keys stay");
+    process_log::warning(format_args!("{error}; the last good keys stay"), &[]);
 }
 
 /// Tells the edge what is invalidated here, for ever.
-#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
 pub(super) async fn tell_edge(control: &Control) {
     let outbox = Arc::clone(&control.shared().in_force().outbox);
     let edge = || control.shared().in_force().policy.model().edge.clone();
     let complain = |why: &NotTold| {
-        eprintln!(
-            "tidegate: the edge does not hear what is invalidated: {why}; it is told again, and              of everything if too much comes together"
+        process_log::warning(
+            format_args!(
+                "the edge does not hear what is invalidated: {why}; it is told again, and of \
+                 everything if too much comes together"
+            ),
+            &[],
         );
     };
-    let relieved = || eprintln!("tidegate: the edge has heard what was invalidated");
+    let relieved = || process_log::info("the edge has heard what was invalidated", &[]);
     outbox.tell_edge(edge, complain, relieved).await;
 }
 
 /// What came last, when nothing more comes.
-#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
 pub(super) async fn tell_edge_the_rest(control: &Control) {
     let in_force = control.shared().in_force();
     loop {
@@ -43,8 +42,12 @@ pub(super) async fn tell_edge_the_rest(control: &Control) {
             Ok(Told::Nothing) => return,
             Ok(Told::Items(_)) => {}
             Err(why) => {
-                return eprintln!(
-                    "tidegate: the edge has not heard all that was invalidated: {why}; purge it                      by `tidegate purge --everything`"
+                return process_log::error(
+                    format_args!(
+                        "the edge has not heard all that was invalidated: {why}; purge it by \
+                         `tidegate purge --everything`"
+                    ),
+                    &[],
                 );
             }
         }
@@ -53,47 +56,50 @@ pub(super) async fn tell_edge_the_rest(control: &Control) {
 
 /// Keeps what is stored for the next process. Where that is there already, it has a store of its
 /// own, and what is void by then nobody would tell it.
-#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
 pub(super) fn keep_snapshot(control: &Control) {
     match control.keep_snapshot() {
         Ok(None) => {}
         Ok(Some(Saved { answers, bytes })) => {
-            eprintln!("tidegate: kept for the next start: {answers} stored answers, {bytes} bytes");
+            process_log::info(
+                format_args!("kept for the next start: {answers} stored answers, {bytes} bytes"),
+                &[("answers", &answers), ("bytes", &bytes)],
+            );
         }
-        Err((path, error)) => eprintln!(
-            "tidegate: what is stored is not kept for the next start: {}: {error}",
-            path.display()
-        ),
+        Err((path, error)) => {
+            let path = path.display();
+            process_log::error(
+                format_args!("what is stored is not kept for the next start: {path}: {error}"),
+                &[("file", &path)],
+            );
+        }
     }
 }
 
 /// The same for other shims.
-#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
 pub(super) async fn tell_shims_the_rest(control: &Control) {
     if let Some(tier) = &control.shared().in_force().second_tier
         && !tier.told().await
     {
-        eprintln!(
-            "tidegate: other shims have not heard all that was invalidated; purge it by `tidegate \
-             purge --everything`"
+        process_log::error(
+            "other shims have not heard all that was invalidated; purge it by `tidegate purge \
+             --everything`",
+            &[],
         );
     }
 }
 
 /// Lets a running shim be operated, for ever.
-#[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
 pub(super) async fn operate(admin: Option<AdminListener>, control: &Arc<Control>) {
     if let Some(admin) = admin
         && let Err(error) = admin.serve(Arc::clone(control)).await
     {
-        eprintln!("tidegate: the admin listener ends: {error}");
+        process_log::error(format_args!("the admin listener ends: {error}"), &[]);
     }
     std::future::pending().await
 }
 
 /// Says what limits would refuse that are rehearsed, whom the edge did not send, and what caches
 /// would have answered differently that only watch, for ever.
-#[allow(clippy::print_stderr, reason = "whoever rehearses a limit or changes keys reads the log")]
 pub(super) async fn tell_of_refusals(control: &Control) {
     /// A look costs a few additions for each limit that is rehearsed.
     const EVERY: Duration = Duration::from_secs(1);
@@ -105,13 +111,13 @@ pub(super) async fn tell_of_refusals(control: &Control) {
         let in_force = control.shared().in_force();
         let limits = &in_force.policy.model().limits;
         for line in rehearsals.look(limits, &in_force.tallies, start.elapsed()) {
-            eprintln!("tidegate: {line}");
+            process_log::warning(line, &[]);
         }
         if let Some(line) = unsigned.look(&in_force.edge, start.elapsed()) {
-            eprintln!("tidegate: {line}");
+            process_log::warning(line, &[]);
         }
         for line in shadows.look(&in_force.shadows, start.elapsed()) {
-            eprintln!("tidegate: {line}");
+            process_log::warning(line, &[]);
         }
     }
 }

@@ -10,6 +10,7 @@ use super::supervisor;
 use super::takeover::Heritage;
 use crate::audit::Who;
 use crate::control::Control;
+use crate::process_log::{self, Level};
 
 /// The signals that mean something here.
 pub(super) struct Signals {
@@ -56,7 +57,6 @@ impl Signals {
 
 /// Reads the policy again at every SIGHUP, and says what came of it. Ends when the signal says
 /// that the terminal is gone on which this was started.
-#[allow(clippy::print_stderr, reason = "whoever sent the signal reads the log")]
 async fn reload_on_hangup(hangup: &mut Signal, control: &Control) {
     let on_terminal = io::stdin().is_terminal();
     while hangup.recv().await.is_some() {
@@ -65,23 +65,30 @@ async fn reload_on_hangup(hangup: &mut Signal, control: &Control) {
         }
         supervisor::reloading();
         match control.reload(&Who::Hangup).await {
-            Ok(reloaded) => eprint!("{reloaded}"),
-            Err(error) => eprintln!("{error}\ntidegate: the policy in force stays"),
+            Ok(reloaded) => process_log::report(reloaded.level(), reloaded),
+            Err(error) => process_log::report(
+                Level::Error,
+                format_args!("{error}\ntidegate: the policy in force stays"),
+            ),
         }
         supervisor::ready();
     }
 }
 
 /// Starts a new process at every SIGUSR2, and ends when one serves in place of this one.
-#[allow(clippy::print_stderr, reason = "whoever sent the signal reads the log")]
 async fn hand_over(user2: &mut Signal, heritage: &Heritage) {
     while user2.recv().await.is_some() {
         match heritage.start_successor().await {
             Ok(process) => {
-                eprintln!("tidegate: process {process} takes over");
+                process_log::info(
+                    format_args!("process {process} takes over"),
+                    &[("process", &process)],
+                );
                 return supervisor::succeeded_by(process);
             }
-            Err(error) => eprintln!("tidegate: {error}\ntidegate: this process goes on"),
+            Err(error) => {
+                process_log::error(format_args!("{error}\ntidegate: this process goes on"), &[])
+            }
         }
     }
     std::future::pending().await

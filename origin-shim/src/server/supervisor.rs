@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::process_log;
+
 /// It serves.
 pub(super) fn ready() {
     tell(&[NotifyState::Ready]);
@@ -29,10 +31,12 @@ pub(super) fn succeeded_by(process: u32) {
     tell(&[NotifyState::MainPid(process), NotifyState::Ready]);
 }
 
-#[allow(clippy::print_stderr, reason = "whoever waits for the word will ask why it did not come")]
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        eprintln!("tidegate: cannot tell the supervisor at NOTIFY_SOCKET: {error}");
+        process_log::warning(
+            format_args!("cannot tell the supervisor at NOTIFY_SOCKET: {error}"),
+            &[],
+        );
     }
 }
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 use tidegate_core::Policy;
 use tidegate_core::policy::Upstream;
 use tidegate_core::policy::health::UpstreamSeen;
-use tidegate_core::upstream::{self as core, Call, Choice, Failure, Outcome, Servers};
+use tidegate_core::upstream::{self as core, Call, Change, Choice, Failure, Outcome, Servers};
 use tokio::sync::oneshot;
 
 use super::connect::Addresses;
 use crate::clock;
+use crate::process_log;
 
 /// The upstreams of a policy, by name.
 #[derive(Clone, Debug, Default)]
@@ -217,16 +218,14 @@ impl Group {
     }
 
     /// Takes note how a request to a server went.
-    #[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
     pub(super) fn tell(&self, server: usize, failed: Option<Failure>) {
         let change = self.lock().servers.tell(&self.rule, server, failed, clock::now());
         if let Some(change) = change {
-            eprintln!("tidegate: {} is {}", self.describe(server), change.as_str());
+            self.say(server, change, None);
         }
     }
 
     /// Takes note of what a check of a server found.
-    #[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
     pub(super) fn checked(self: &Arc<Self>, server: usize, found: Result<(), String>) {
         let change = {
             let mut state = self.lock();
@@ -234,15 +233,23 @@ impl Group {
             self.seat(&mut state);
             change
         };
-        let why = found.err().map(|why| format!(": {why}")).unwrap_or_default();
         if let Some(change) = change {
-            eprintln!("tidegate: {} is {}{why}", self.describe(server), change.as_str());
+            self.say(server, change, found.err());
         }
     }
 
-    fn describe(&self, server: usize) -> String {
+    /// Says what has become of a server.
+    fn say(&self, server: usize, change: Change, why: Option<String>) {
         let address = self.rule.servers.get(server).map(|server| server.address.to_string());
-        format!("the server {} of `{}`", address.unwrap_or_default(), self.name)
+        let (address, upstream, state) = (address.unwrap_or_default(), &self.name, change.as_str());
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        let message = format!("the server {address} of `{upstream}` is {state}{why}");
+        let fields: [process_log::Field<'_>; 3] =
+            [("server", &address), ("upstream", upstream), ("state", &state)];
+        match change {
+            Change::Up | Change::In => process_log::info(message, &fields),
+            Change::Down | Change::Out => process_log::warning(message, &fields),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -280,17 +287,20 @@ impl Drop for Slot {
 
 impl Admitted<'_> {
     /// Says how the call went.
-    #[allow(clippy::print_stderr, reason = "whoever runs this should know, and nobody else can")]
     pub(super) fn conclude(mut self, outcome: Outcome) {
         let Some(call) = self.call.take() else { return };
         let group = self.group;
         let changed = group.lock().servers.conclude(&group.rule, call, outcome, clock::now());
+        let name = &group.name;
         match changed {
-            Some(true) => eprintln!(
-                "tidegate: the upstream `{}` fails too often and is not asked for a while",
-                group.name
+            Some(true) => process_log::warning(
+                format_args!("the upstream `{name}` fails too often and is not asked for a while"),
+                &[("upstream", name)],
             ),
-            Some(false) => eprintln!("tidegate: the upstream `{}` is asked again", group.name),
+            Some(false) => process_log::info(
+                format_args!("the upstream `{name}` is asked again"),
+                &[("upstream", name)],
+            ),
             None => {}
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tidegate_core::policy;
 
 use crate::control::Control;
+use crate::process_log;
 
 /// A look at a file costs a microsecond.
 const EVERY: Duration = Duration::from_secs(1);
@@ -16,7 +17,6 @@ type Look = Option<(u64, u64, u64, i64, i64)>;
 
 /// Shows new certificates when their files have changed, for ever. A certificate and its key are
 /// two files, so that they are read only once they have stayed as they are for a second.
-#[allow(clippy::print_stderr, reason = "whoever renews certificates reads the log")]
 pub(in crate::server) async fn keep_certificates_fresh(control: &Control) {
     let mut shown = look_at(control);
     let mut last = shown.clone();
@@ -30,9 +30,14 @@ pub(in crate::server) async fn keep_certificates_fresh(control: &Control) {
         }
         shown = seen;
         match control.read_certificates().await {
-            Ok(true) => eprintln!("tidegate: certificates have changed and are shown from now on"),
+            Ok(true) => {
+                process_log::info("certificates have changed and are shown from now on", &[])
+            }
             Ok(false) => {}
-            Err(error) => eprintln!("tidegate: {error}\ntidegate: the old certificates stay"),
+            Err(error) => process_log::error(
+                format_args!("{error}\ntidegate: the old certificates stay"),
+                &[],
+            ),
         }
     }
 }
