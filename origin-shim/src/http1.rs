@@ -20,6 +20,7 @@ mod upgrade;
 mod upload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use tidegate_core::Scheme;
@@ -66,12 +67,19 @@ impl Answering for Door {
 /// or its sender is gone, an idle connection closes at once, another after the answer it is at. One
 /// that was upgraded lasts until whoever has it drops it.
 ///
+/// The client has had the time `waited` for its first head already.
+///
 /// Dropping the future closes the connection as it is.
-pub async fn serve<S>(stream: S, client: Client, gate: Arc<Gate>, stopped: watch::Receiver<bool>)
-where
+pub async fn serve<S>(
+    stream: S,
+    client: Client,
+    gate: Arc<Gate>,
+    waited: Duration,
+    stopped: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    serve_by(stream, client.scheme, Door { gate, client }, stopped).await;
+    serve_by(stream, client.scheme, Door { gate, client }, waited, stopped).await;
 }
 
 /// The same with anything that answers, over a connection of `scheme`.
@@ -79,9 +87,10 @@ pub async fn serve_by<S>(
     stream: S,
     scheme: Scheme,
     answering: impl Answering,
+    waited: Duration,
     stopped: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    Connection::new(stream, scheme, stopped).serve(&answering).await;
+    Connection::new(stream, scheme, waited, stopped).serve(&answering).await;
 }

@@ -13,6 +13,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http::{Request, Response};
 use tidegate_core::Scheme;
@@ -41,6 +42,8 @@ pub(super) struct Connection<S> {
     patience: Patience,
     stopping: Stopping,
     interim: Arc<interim::Line>,
+    /// A request has come before.
+    has_asked: bool,
 }
 
 /// What comes next over a connection.
@@ -90,15 +93,22 @@ impl<S> Connection<S>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    pub(super) fn new(stream: S, scheme: Scheme, stopped: watch::Receiver<bool>) -> Self {
+    /// A connection whose client has had the time `waited` already.
+    pub(super) fn new(
+        stream: S,
+        scheme: Scheme,
+        waited: Duration,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             stream,
             scheme,
             input: Input::default(),
             output: Output::default(),
-            patience: Patience::default(),
+            patience: Patience::after(waited),
             stopping: Stopping::new(stopped),
             interim: Arc::default(),
+            has_asked: false,
         }
     }
 
@@ -143,8 +153,11 @@ where
             if ready!(self.poll_write_all(context)).is_err() {
                 return Poll::Ready(Next::Close);
             }
+            let begins = self.input.is_empty() && self.has_asked;
             match self.input.poll_fill(&mut self.stream, context) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Close),
+                // However long it took the client to think of it.
+                Poll::Ready(Ok(_)) if begins => self.patience.renew(),
                 Poll::Ready(Ok(_)) => {}
                 // A request that is here by then is answered.
                 Poll::Pending if self.input.is_empty() && self.stopping.poll_set(context) => {
@@ -157,15 +170,19 @@ where
 
     /// Whether the client takes too long to send its next head.
     fn poll_time(&mut self, context: &mut Context<'_>) -> Poll<Next> {
-        match self.input.is_empty() {
-            true if self.patience.is_over(patience::IDLE, context) => Poll::Ready(Next::Close),
-            false if self.patience.is_over(patience::HEAD, context) => Poll::Ready(Next::Silent),
-            _ => Poll::Pending,
+        let is_idle = self.input.is_empty();
+        // Who has asked may take a while to ask again; who has just come, came to ask.
+        let limit = if is_idle && self.has_asked { patience::IDLE } else { patience::HEAD };
+        match self.patience.is_over(limit, context) {
+            true if is_idle => Poll::Ready(Next::Close),
+            true => Poll::Ready(Next::Silent),
+            false => Poll::Pending,
         }
     }
 
     /// Has one request answered, and sends the answer.
     async fn exchange(&mut self, head: RequestHead, answering: &impl Answering) -> After {
+        self.has_asked = true;
         self.patience.renew();
         let (request, mut exchange) = match self.begin(head) {
             Ok(begun) => begun,

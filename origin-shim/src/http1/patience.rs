@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep};
 /// Time-outs are kept to this: one may last so much longer.
 const TICK: Duration = Duration::from_secs(5);
 
-/// A whole head must come within this time.
+/// A whole head must come within this time; the first one since the client has connected.
 pub(super) const HEAD: Duration = Duration::from_secs(30);
 /// A connection is kept so long for the next request.
 pub(super) const IDLE: Duration = Duration::from_secs(75);
@@ -27,6 +27,11 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    /// With a client that has kept us waiting for so long already.
+    pub(super) fn after(quiet: Duration) -> Self {
+        Self { ticks: None, quiet }
+    }
+
     /// Something came, or something else is waited for.
     pub(super) fn renew(&mut self) {
         self.quiet = Duration::ZERO;

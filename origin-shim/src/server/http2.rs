@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tidegate_core::respond::Problem;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::connection::{Door, HEAD_TIMEOUT, told_to_leave};
 use crate::body::Body;
@@ -54,12 +55,17 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(75);
 
 /// Serves what a client asks over `stream` until it has no more to ask or is told to leave.
-pub(super) async fn serve<S>(stream: S, client: Client, door: &Door) -> Result<(), hyper::Error>
+pub(super) async fn serve<S>(
+    stream: S,
+    client: Client,
+    connected: Instant,
+    door: &Door,
+) -> Result<(), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let asker = Asker { gate: Arc::clone(&door.gate), client };
-    serve_by(stream, Arc::new(asker), door.leaving.clone()).await
+    serve_by(stream, Arc::new(asker), connected, door.leaving.clone()).await
 }
 
 /// A gate, and who is before it.
@@ -82,6 +88,7 @@ impl Answering for Asker {
 async fn serve_by<S, A>(
     stream: S,
     answering: Arc<A>,
+    connected: Instant,
     leaving: watch::Receiver<bool>,
 ) -> Result<(), hyper::Error>
 where
@@ -118,7 +125,7 @@ where
         .keep_alive_timeout(PING_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let (mut answered, mut patience) = (0, HEAD_TIMEOUT);
+    let (mut answered, mut patience) = (0, HEAD_TIMEOUT.saturating_sub(connected.elapsed()));
     loop {
         tokio::select! {
             done = &mut connection => return done,
@@ -179,7 +186,6 @@ mod tests {
     use bytes::Bytes;
     use http_body::Frame;
     use hyper::client::conn::http2::{self as client, SendRequest};
-    use tokio::time::Instant;
 
     /// Answers with 10 MB, or with what the client sends for as long as it sends.
     struct Both;
@@ -202,7 +208,7 @@ mod tests {
     async fn lasts<T>(open: impl AsyncFnOnce(SendRequest<Endless>) -> T) -> Duration {
         let (client, server) = tokio::io::duplex(1 << 20);
         let (_stay, leaving) = watch::channel(false);
-        let served = tokio::spawn(serve_by(server, Arc::new(Both), leaving));
+        let served = tokio::spawn(serve_by(server, Arc::new(Both), Instant::now(), leaving));
         let connected = client::handshake(TokioExecutor::new(), TokioIo::new(client)).await;
         let (requests, connection) = connected.unwrap();
         tokio::spawn(connection);
@@ -238,7 +244,7 @@ mod tests {
         let (_silent, server) = tokio::io::duplex(1 << 20);
         let (_stay, leaving) = watch::channel(false);
         let begin = Instant::now();
-        serve_by(server, Arc::new(Both), leaving).await.unwrap();
+        serve_by(server, Arc::new(Both), Instant::now(), leaving).await.unwrap();
         assert_eq!(begin.elapsed().as_secs(), (HEAD_TIMEOUT + GOODBYE).as_secs());
     }
 
