@@ -103,6 +103,27 @@ fn p2_who_breaks_off_a_body_breaks_it_off_for_the_origin() {
 }
 
 #[test]
+fn p2_an_origin_that_breaks_off_during_an_upload_has_failed_and_is_not_asked_again() {
+    let origin = RawOrigin::start(|peer| {
+        let head = peer.head()?;
+        peer.bytes("begin".len())?;
+        match head.split(' ').nth(1).unwrap_or_default() {
+            "/resets" => peer.reset(),
+            "/ends" => peer.end_writing().and_then(|()| peer.rest().map(drop)),
+            _ => Ok(()),
+        }
+    });
+    let shim = before(&origin, "", "");
+    for (number, path) in (1..).zip(["/resets", "/ends", "/closes"]) {
+        let mut client = shim.client().connect().unwrap();
+        let head = format!("PUT {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n");
+        client.write(format!("{head}begin").as_bytes()).unwrap();
+        assert_eq!(client.read_response("PUT").unwrap().status, 502, "{path}");
+        assert_eq!(origin.requests(), number, "what it has read of may have happened");
+    }
+}
+
+#[test]
 fn p2_trailers_of_requests_reach_the_origin_in_chunks() {
     let origin = RawOrigin::start(|peer| {
         loop {

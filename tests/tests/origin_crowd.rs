@@ -82,6 +82,37 @@ fn p8_a_thousand_idle_tls_connections_take_little_memory_each() {
     shim.stop();
 }
 
+/// A slow-loris holds places, but neither others up nor more memory than a head may have.
+#[test]
+fn p8_heads_without_an_end_take_bounded_memory_and_hold_nobody_up() {
+    const EACH: u64 = 128 * 1024;
+    let clients = 500;
+    let mut shim = Shim::serve_policy(&PolicyFile::with_text("schema = 1\n"));
+    let process = shim.process().id();
+    let before = resident(process);
+    let line = format!("x: {}\r\n", "y".repeat(1_000));
+    let mut held: Vec<Connection> = (0..clients)
+        .map(|_| {
+            let mut connection = shim.client().connect().expect("there is room");
+            let begin = format!("GET /healthz HTTP/1.1\r\nhost: a\r\n{}", line.repeat(60));
+            connection.write(begin.as_bytes()).expect("it is open");
+            connection
+        })
+        .collect();
+    for _ in 0..100 {
+        assert_eq!(shim.client().get("/healthz").status, 200);
+    }
+    let each = resident(process).saturating_sub(before) / clients;
+    eprintln!("{clients} heads without an end: {each} bytes each");
+    assert!(each < EACH, "{each} bytes for a head");
+    for connection in &mut held {
+        // Where it is refused meanwhile, the rest is not taken any more.
+        let _ = connection.write(line.repeat(10).as_bytes());
+        assert_eq!(connection.read_response("GET").expect("an answer").status, 431);
+    }
+    shim.stop();
+}
+
 /// How many connections this process can have, once it has allowed itself what it may.
 fn room() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

@@ -9,11 +9,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use command_fds::{CommandFdExt, FdMapping};
+use http_body_util::Full;
 use tempfile::TempDir;
 use tidegate_tests::{
     demo_origin::DemoOrigin,
     held_origin::HeldOrigin,
+    http2::Http2,
     policy_file::PolicyFile,
     process::{self, Process},
     redis::eventually,
@@ -129,15 +132,27 @@ fn p7_no_request_fails_while_new_processes_take_over() {
     let client = generations.shim.client();
     let (done, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
-        let ask = || {
+        let ask = |over_http2: bool| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.expect("a runtime");
             while !done.load(Ordering::Relaxed) {
-                let answer =
-                    client.send(&Request::new("POST", "/api/v1/echo").body(vec![b'x'; 5_000]));
-                assert_eq!(answer.status, 200, "{answer:?}");
+                let body = vec![b'x'; 200_000];
+                let status = if over_http2 {
+                    let url = format!("http://{}/api/v1/echo", client.server());
+                    let request = http::Request::post(url).body(Full::<Bytes>::from(body));
+                    runtime.block_on(async {
+                        let client = Http2::in_the_clear(client.server()).await;
+                        let answer = client.send(request.expect("a request")).await;
+                        answer.expect("an answer").status().as_u16()
+                    })
+                } else {
+                    client.send(&Request::new("POST", "/api/v1/echo").body(body)).status
+                };
+                assert_eq!(status, 200);
                 sent.fetch_add(1, Ordering::Relaxed);
             }
         };
-        let clients = [(); 4].map(|()| scope.spawn(ask));
+        let clients = [false, true, false, true].map(|by| scope.spawn(move || ask(by)));
         for _ in 0..TAKEOVERS {
             let before = sent.load(Ordering::Relaxed);
             generations.take_over();
