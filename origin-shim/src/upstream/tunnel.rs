@@ -14,7 +14,7 @@ use super::group::Slot;
 use crate::http1::Upgrade;
 
 /// What is on its way in one direction at most.
-const PIECE: usize = 16 * 1024;
+const PIECE: usize = 8 * 1024;
 
 /// The upstream's side of a connection in which another protocol is spoken.
 #[derive(Debug)]
@@ -49,18 +49,15 @@ impl Tunnel {
     /// one has broken off, or both were quiet for too long.
     pub(crate) async fn run(self, upgrade: Upgrade, open: &OpenTunnels) {
         let Self { stream, ahead, quiet_max, _slot } = self;
-        let Ok(mut client) = upgrade.await else { return };
+        let Ok(client) = upgrade.await else { return };
         let _open = open.another();
-        if client.write_all(&ahead).await.is_err() || client.flush().await.is_err() {
-            return;
-        }
         let moved = LastMoved { start: Instant::now(), millis: AtomicU64::new(0) };
         let (from_client, to_client) = tokio::io::split(client);
         let (from_server, to_server) = tokio::io::split(stream);
         let both = async {
             tokio::try_join!(
                 copy(from_client, to_server, &moved),
-                copy(from_server, to_client, &moved)
+                copy(io::Cursor::new(ahead).chain(from_server), to_client, &moved)
             )
         };
         tokio::select! {
