@@ -7,6 +7,7 @@ use std::{
 };
 
 use tidegate_tests::{
+    http2::Http2,
     policy_file::PolicyFile,
     raw_origin::{Peer, RawOrigin},
     shim::Shim,
@@ -297,6 +298,39 @@ fn p2_interim_answers_are_passed_on_and_never_stand_in_for_the_final_one() {
         let answer = shim.client().get("/");
         assert_eq!((answer.status, &*answer.body), (200, &b"final"[..]));
     }
+}
+
+#[test]
+fn p2_interim_answers_are_for_one_request_and_for_clients_that_know_them() {
+    let origin = RawOrigin::start(|peer| {
+        loop {
+            peer.head()?;
+            peer.write("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n")?;
+            peer.write(
+                "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 5\r\n\r\nfinal",
+            )?;
+        }
+    });
+    let shim = caching(&origin);
+    let seen = |request: &str| {
+        let mut client = shim.client().connect().unwrap();
+        client.write(request.as_bytes()).unwrap();
+        client.read_until("final").unwrap()
+    };
+    let kept = "GET /kept HTTP/1.1\r\nhost: a\r\n\r\n";
+    assert!(seen(kept).starts_with("HTTP/1.1 103 "));
+    let hit = seen(kept);
+    assert!(hit.starts_with("HTTP/1.1 200 ") && !hit.contains("link"), "{hit}");
+    assert_eq!(origin.requests(), 1);
+    let old = seen("GET /old HTTP/1.0\r\nhost: a\r\n\r\n");
+    assert!(old.starts_with("HTTP/1.1 200 ") && !old.contains("link"), "{old}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = Http2::in_the_clear(shim.address()).await;
+        let answer = client.get(&format!("http://{}/new", shim.address())).await.unwrap();
+        assert_eq!((answer.status().as_u16(), &answer.body()[..]), (200, &b"final"[..]));
+        assert!(!answer.headers().contains_key("link"));
+    });
 }
 
 #[test]
