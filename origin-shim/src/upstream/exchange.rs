@@ -249,10 +249,11 @@ impl Exchange {
         response
     }
 
-    /// Gives the connection back, if it is good for another request: all of this one was sent,
-    /// all of the answer was read, and nothing else came.
+    /// Gives the connection back, if it is good for another request: all of this one was sent and
+    /// will have been understood, all of the answer was read, and nothing else came.
     fn end(self, keeps_alive: bool, lease: Lease) {
-        if keeps_alive && self.sending.is_sent() && self.connection.buffer.is_empty() {
+        let is_sent = self.sending.is_sent() && !self.sending.has_trailers();
+        if keeps_alive && is_sent && self.connection.buffer.is_empty() {
             let room = self.sending.into_room();
             lease.pool.keep(&lease.slot, Connection { room, ..self.connection });
         }

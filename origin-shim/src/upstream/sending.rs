@@ -69,6 +69,12 @@ impl Sending {
         self.state == State::Sent
     }
 
+    /// Whether it ends in trailers: a server that does not know them would take them for the begin
+    /// of the next request.
+    pub(super) fn has_trailers(&self) -> bool {
+        self.trailers.is_some()
+    }
+
     /// Whether nothing of it will be written any more.
     pub(super) fn is_over(&self) -> bool {
         self.state != State::Going
