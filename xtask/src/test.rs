@@ -76,6 +76,7 @@ fn native(workspace: &Workspace, session: &mut Session, fast: bool) -> bool {
     session.check_tests("tests, native", || rust::tests(workspace));
     if !fast {
         session.check("tests in the documentation", || rust::documentation_tests(workspace));
+        session.check_tests("tests of features", || rust::tests_of_features(workspace));
     }
     true
 }

@@ -49,6 +49,16 @@ pub(super) fn tests(workspace: &Workspace) -> Result<TestRun> {
     Ok(TestRun { passed, success: heard.success })
 }
 
+/// The tests of what is built on demand alone: the shim's library once more, with that in it.
+pub(super) fn tests_of_features(workspace: &Workspace) -> Result<TestRun> {
+    let mut command = cargo(workspace, &["test", "--package", "tidegate-origin", "--lib"]);
+    command.args(["--features", "otel", "otel::"]);
+    let heard = run::shown_and_kept(command)?;
+    let passed: BTreeSet<String> =
+        heard.text.lines().filter_map(passed_test).map(str::to_owned).collect();
+    Ok(TestRun { success: heard.success && !passed.is_empty(), passed })
+}
+
 /// A file of tests that are ignored unless what they need besides is there, with all they say.
 pub(super) fn test_that_needs_more(
     workspace: &Workspace,
