@@ -10,6 +10,28 @@ pub fn may_be_not_modified<F: Fields + ?Sized>(request: &Request<'_, F>, status:
     request.is_conditional && status == 200 && request.method.is_answered_from_cache()
 }
 
+/// Whether a condition of the request forbids to answer it with what there is, the head of which is
+/// `current`: 412 then (RFC 9110 §13.2.2). If-Match decides alone where it is present, and
+/// If-Unmodified-Since otherwise.
+pub fn is_forbidden(
+    request: &(impl Fields + ?Sized),
+    current: &(impl Fields + ?Sized),
+    now: Timestamp,
+) -> bool {
+    if request.first("if-match").is_some() {
+        let tag = current.first("etag").and_then(etag::ETag::parse);
+        let names = |line: &[u8]| {
+            line.trim_ascii() == b"*"
+                || tag.is_some_and(|tag| etag::tags(line).any(|one| one.matches_strongly(&tag)))
+        };
+        return !request.lines_of("if-match").any(names);
+    }
+    let date_of = |name| http_date::parse(request.first(name)?, now);
+    let modified = current.first("last-modified").and_then(|value| http_date::parse(value, now));
+    let unmodified = date_of("if-unmodified-since");
+    matches!((unmodified, modified), (Some(since), Some(modified)) if modified > since)
+}
+
 /// Whether the client already has this answer, so that 304 suffices where
 /// [`may_be_not_modified`] allows it.
 ///

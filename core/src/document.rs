@@ -28,6 +28,7 @@ mod edge;
 mod edge_cache;
 mod environment;
 mod fields;
+mod folder;
 mod isolate_memory;
 mod jwt;
 mod limits;
@@ -71,6 +72,14 @@ pub struct Reading {
     pub warnings: Report,
     /// Where it says so.
     pub places: Places,
+}
+
+impl Reading {
+    /// Adds a warning of what only the machine can tell, of the value at `path`.
+    pub fn warn(&mut self, lint: Lint, path: &str, message: alloc::string::String, hint: &str) {
+        let span = self.places.span(path);
+        self.warnings.add(Diagnostic { span, lint: Some(lint), message, hint: hint.into() });
+    }
 }
 
 /// Reads a policy file. `environment` answers for `${NAME}` and `${NAME:-default}`.

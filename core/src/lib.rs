@@ -81,6 +81,7 @@ pub mod device;
 #[cfg(feature = "toml")]
 pub mod document;
 pub mod explain;
+pub mod files;
 pub mod forward;
 pub mod freshness;
 pub mod headers;

@@ -9,6 +9,7 @@ pub mod cache;
 pub mod edge;
 mod edge_cache;
 mod fail_open;
+pub mod folder;
 pub mod health;
 pub mod identify;
 mod isolate_memory;
@@ -40,6 +41,7 @@ use sha2::{Digest, Sha256};
 pub use cache::{Cache, CacheRedis, Snapshot};
 pub use edge::Edge;
 pub use edge_cache::EdgeCache;
+pub use folder::Folder;
 pub use isolate_memory::IsolateMemory;
 pub use listen::{CertificateFiles, Listen, Tls, TlsVersion, TrustedProxy};
 pub use maintenance::{Closed, Maintenance, Page};
@@ -113,6 +115,13 @@ pub struct Model {
     /// Groups of servers by name.
     #[serde(default, deserialize_with = "canonical::of_the_shim")]
     pub upstreams: BTreeMap<String, Upstream>,
+    /// Folders of files by name, which are upstreams, too: no name stands for both.
+    #[serde(
+        default,
+        deserialize_with = "canonical::of_the_shim",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub folders: BTreeMap<String, Folder>,
     /// The limits that routes refer to by position.
     #[serde(default)]
     pub limits: Vec<Limit>,

@@ -236,6 +236,21 @@ impl Problem {
         Self::new(404, "no-route", detail)
     }
 
+    /// 404 where a folder has no such file, or none that is given.
+    pub fn no_file() -> Self {
+        Self::new(404, "no-file", "There is no such file.")
+    }
+
+    /// 405 for what cannot be done with a file.
+    pub fn only_read() -> Self {
+        Self::new(405, "method", "Files can be read with GET and HEAD.")
+    }
+
+    /// 412: what there is does not meet the request's conditions (RFC 9110 §15.5.13).
+    pub fn condition_failed() -> Self {
+        Self::new(412, "condition", "The file is not as the request wants it.")
+    }
+
     /// The 429 of R7.
     pub fn too_many_requests(retry_after: Duration) -> Self {
         let seconds = ceil_secs(retry_after);
@@ -361,6 +376,7 @@ impl Problem {
             404 => "Not found",
             405 => "Method not allowed",
             408 => "Request timeout",
+            412 => "Precondition failed",
             413 => "Content too large",
             414 => "URI too long",
             417 => "Expectation failed",

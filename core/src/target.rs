@@ -296,6 +296,18 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
+/// The bytes that percent-encoded ones stand for; `None` where a `%` stands for nothing.
+pub(crate) fn percent_decoded(encoded: &[u8]) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(encoded.len());
+    let mut at = 0;
+    while let Some(&byte) = encoded.get(at) {
+        let is_encoded = byte == b'%';
+        decoded.push(if is_encoded { hex_pair(encoded, at + 1)? } else { byte });
+        at += if is_encoded { 3 } else { 1 };
+    }
+    Some(decoded)
+}
+
 fn hex_pair(bytes: &[u8], at: usize) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     Some((digit(*bytes.get(at)?)? * 16 + digit(*bytes.get(at + 1)?)?) as u8)

@@ -50,6 +50,8 @@ pub enum BodyError {
     Peer(hyper::Error),
     /// What an upstream sent is no body, or not all of it.
     Upstream(Unfit),
+    /// A file cannot be read, or has become shorter.
+    File(std::io::Error),
     /// The service in this process broke off.
     Service(ServiceError),
     /// It has another length than it said.
@@ -187,6 +189,7 @@ impl std::fmt::Display for BodyError {
             Self::Client(broken) => broken.fmt(f),
             Self::Peer(error) => write!(f, "its sender broke off: {error}"),
             Self::Upstream(unfit) => unfit.fmt(f),
+            Self::File(error) => write!(f, "the file cannot be read: {error}"),
             Self::Service(error) => write!(f, "the service broke off: {error}"),
             Self::Length => f.write_str("it has another length than it said"),
             Self::TooLarge => f.write_str("it is too large"),

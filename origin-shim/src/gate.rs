@@ -186,7 +186,11 @@ impl Shared {
         let redis = in_force.redis_counted().map(|(what, counted)| (what, !counted.is_open));
         let in_maintenance = in_force.policy.is_in_maintenance(now);
         let upstreams = in_force.upstreams.iter().map(|group| (group.name(), group.seen()));
-        health::checks(upstreams, redis, in_maintenance, self.drains.load(Ordering::Relaxed))
+        let drains = self.drains.load(Ordering::Relaxed);
+        let folders =
+            in_force.folders.iter().map(|folder| Check::folder(folder.name(), folder.is_there()));
+        let others = health::checks(upstreams, redis, in_maintenance, drains);
+        folders.chain(others).collect()
     }
 
     /// Puts something else in force, for requests that begin from now on.

@@ -1,10 +1,11 @@
 //! What is in force: a policy, and what was made of it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tidegate_core::policy::{CacheRedis, IdentityRule, Overrides, Redis};
 use tidegate_core::rate::{Limit, OnStoreError, OriginStore, StoreFailed};
-use tidegate_core::{Admission, LimitKey, Plan, Policy, Timestamp};
+use tidegate_core::{Admission, LimitKey, Policy, Timestamp};
 
 use crate::clock;
 use crate::edge_outbox::Outbox;
@@ -12,13 +13,14 @@ use crate::edge_signature::EdgeSignature;
 use crate::invalidations::Void;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
+use crate::origin::Folders;
 use crate::redis_limiter::RedisLimiter;
 use crate::redis_link::Counted;
 use crate::second_tier::SecondTier;
 use crate::shadows::Shadows;
 use crate::tallies::Tallies;
 use crate::tokens::Tokens;
-use crate::upstream::{Group, Upstreams};
+use crate::upstream::Upstreams;
 use crate::zones::Zones;
 
 /// A policy and what goes with it. Never changed, only replaced: a request keeps what was in
@@ -33,8 +35,10 @@ pub struct InForce {
     pub edge: Arc<EdgeSignature>,
     /// Whose tokens are.
     pub tokens: Arc<Tokens>,
-    /// Who is asked.
+    /// The servers that are asked.
     pub upstreams: Upstreams,
+    /// The folders that are in place of servers.
+    pub folders: Folders,
     /// Where answers are stored in memory.
     pub answers: Zones,
     /// The store behind that, which all shims share.
@@ -54,9 +58,9 @@ pub struct InForce {
 }
 
 impl InForce {
-    /// The begin: nothing is stored or counted yet.
+    /// The begin: nothing is stored or counted yet. Folders are `beside` the policy's file.
     pub fn new(
-        file: Policy,
+        (file, beside): (Policy, &Path),
         edge: EdgeSignature,
         tokens: Tokens,
         redis: Option<Arc<RedisLimiter>>,
@@ -68,6 +72,7 @@ impl InForce {
         let (policy, edge, tokens) = (file.clone(), Arc::new(edge), Arc::new(tokens));
         let (outbox, shadows) = (Arc::default(), Arc::default());
         let upstreams = Upstreams::new(&file);
+        let folders = Folders::new(&file, beside);
         let file = Arc::new(file);
         Self {
             file,
@@ -75,6 +80,7 @@ impl InForce {
             edge,
             tokens,
             upstreams,
+            folders,
             answers,
             second_tier,
             limiter,
@@ -102,7 +108,7 @@ impl InForce {
         let limiter = self.limiter.succeed(&policy.model().limits, clock::now());
         let tallies = self.tallies.succeed(&policy.model().limits);
         let metrics = self.metrics.succeed(&policy);
-        let upstreams = self.upstreams.succeed(&file);
+        let (upstreams, folders) = (self.upstreams.succeed(&file), self.folders.succeed(&file));
         let (file, edge) = (Arc::new(file), Arc::new(edge));
         let (outbox, shadows) = (Arc::clone(&self.outbox), Arc::clone(&self.shadows));
         Self {
@@ -111,6 +117,7 @@ impl InForce {
             edge,
             tokens,
             upstreams,
+            folders,
             answers,
             second_tier,
             limiter,
@@ -135,6 +142,7 @@ impl InForce {
             edge: Arc::clone(&self.edge),
             tokens: Arc::clone(&self.tokens),
             upstreams: self.upstreams.clone(),
+            folders: self.folders.clone(),
             answers: self.answers.succeed(&self.file),
             second_tier: self.second_tier.clone(),
             outbox: Arc::clone(&self.outbox),
@@ -248,10 +256,5 @@ impl InForce {
 
     fn redis_of(&self, limit: &Limit) -> Option<&Arc<RedisLimiter>> {
         self.redis.as_ref().filter(|_| limit.stores.origin == OriginStore::Redis)
-    }
-
-    /// Where the route of `plan` is fetched from.
-    pub fn upstream_of(&self, plan: &Plan<'_>) -> Option<&Arc<Group>> {
-        self.upstreams.of(plan.route?.upstream.as_ref()?)
     }
 }

@@ -58,7 +58,7 @@ impl Metrics {
         let model = policy.model();
         let names = model.routes.iter().map(|route| &route.name);
         let by_route: BTreeMap<String, _> = going_on(&self.by_route, names.clone());
-        let upstreams = model.upstreams.keys();
+        let upstreams = model.upstreams.keys().chain(model.folders.keys());
         Self {
             routes: names.filter_map(|name| by_route.get(name).map(Arc::clone)).collect(),
             by_route,

@@ -1,7 +1,8 @@
-//! Who answers what no stored answer can: servers behind the shim, or the service in this process
-//! that the gate stands before.
+//! Who answers what no stored answer can: servers behind the shim, a folder of files, or the service
+//! in this process that the gate stands before.
 
 mod body;
+mod folder;
 mod service;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::in_force::InForce;
 use crate::upstream::{Group, Question, UpstreamClient, UpstreamError};
 
 pub use body::AnswerBody;
+pub use folder::{FileBody, Folder, Folders};
 pub use service::{Service, ServiceError};
 
 /// Whom a gate can ask.
@@ -29,12 +31,14 @@ pub struct Origins {
 pub enum Origin<'a> {
     /// Servers, asked over the connections of this client.
     Servers(&'a UpstreamClient, &'a Arc<Group>),
+    /// A folder of files.
+    Folder(&'a Arc<Folder>),
     /// A service in this process.
     Service(&'a Arc<dyn Service>),
 }
 
 impl Origins {
-    /// Servers alone; nobody is connected yet.
+    /// What policies name; nobody is connected yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -47,9 +51,12 @@ impl Origins {
     /// Who answers what `plan` is for; nobody where its route names no upstream, and there is no
     /// service.
     pub fn of<'a>(&'a self, in_force: &'a InForce, plan: &Plan<'_>) -> Option<Origin<'a>> {
-        match in_force.upstream_of(plan) {
+        let Some(name) = plan.route.and_then(|route| route.upstream.as_ref()) else {
+            return self.service.as_ref().map(Origin::Service);
+        };
+        match in_force.upstreams.of(name) {
             Some(group) => Some(Origin::Servers(&self.servers, group)),
-            None => self.service.as_ref().map(Origin::Service),
+            None => in_force.folders.of(name).map(Origin::Folder),
         }
     }
 }
@@ -69,6 +76,7 @@ impl Origin<'_> {
                 let answered = client.ask(group, question).await;
                 answered.map(|response| response.map(AnswerBody::Server))
             }
+            Self::Folder(folder) => folder.ask(question).await,
             Self::Service(service) => service::ask(&**service, parts, question).await,
         }
     }

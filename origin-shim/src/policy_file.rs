@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tidegate_core::document::{self, Reading, Report};
+use tidegate_core::document::{self, Lint, Reading, Report};
 
 /// Why there is no policy.
 #[derive(Debug)]
@@ -42,10 +42,25 @@ pub fn read(path: &Path) -> Result<Reading, PolicyError> {
         .map_err(|error| PolicyError::Unreadable { path: path.into(), error })?;
     let reading = document::read_closely(&source, &|name| std::env::var(name).ok())
         .map_err(|report| PolicyError::Wrong { path: path.into(), report })?;
+    let reading = warned_of_folders(reading, path);
     match reading.policy.page_file().map(|file| path.with_file_name(file)) {
         Some(page) => with_page(reading, path, page),
         None => Ok(reading),
     }
+}
+
+/// With a warning of each folder of files that is not there: it may come later, with the app.
+fn warned_of_folders(mut reading: Reading, path: &Path) -> Reading {
+    for (name, folder) in reading.policy.model().folders.clone() {
+        let at = path.with_file_name(&folder.path);
+        if !at.is_dir() {
+            let message = format!("{} is no folder", at.display());
+            let hint = "put the files there, or name another folder: it is beside the policy file \
+                        unless it begins with `/`";
+            reading.warn(Lint::NoFolder, &format!("upstreams.{name}.files"), message, hint);
+        }
+    }
+    reading
 }
 
 /// With the text of the page for maintenance in place of its name.

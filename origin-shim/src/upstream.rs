@@ -17,6 +17,7 @@ mod timer;
 mod tunnel;
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ pub enum UpstreamError {
         /// When it may be worth to ask again.
         retry_after: Duration,
     },
+    /// A folder of files cannot be read.
+    Files(io::Error),
     /// The service in this process does not answer.
     Service(ServiceError),
     /// The body of the request broke off.
@@ -244,6 +247,7 @@ impl UpstreamError {
             Self::Broken(_) => "The origin server broke off its answer.",
             Self::Open { .. } => "The origin server has failed too often and is given time.",
             Self::Crowded { .. } => "The origin server is busy.",
+            Self::Files(_) => "The files cannot be read.",
             Self::Service(_) => "The service does not answer.",
             Self::Request(_) => "The request broke off.",
         }

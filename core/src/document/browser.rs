@@ -50,8 +50,9 @@ words!(Scope, "scope", { "public" => Self::Public, "private" => Self::Private })
 const TIERED: &str = "public, s-maxage=3600, max-age=600";
 const TIERED_CDN: &str = "max-age=86400";
 
-/// What C5 and C7 call for, by name.
-const PRESETS: [(&str, &str); 8] = [
+/// What C5 and C7 call for, by name; and `no-cache`, for pages that name such files.
+const PRESETS: [(&str, &str); 9] = [
+    ("no-cache", "no-cache"),
     ("no-store", "no-store, no-cache, must-revalidate"),
     ("private-short", "private, max-age=60"),
     ("private-medium", "private, max-age=300"),
@@ -63,7 +64,7 @@ const PRESETS: [(&str, &str); 8] = [
 ];
 
 /// The same as words, with the times that may stand in their place.
-const SHORT_FORM: &str = "a preset (`no-store`, `private-short`, `private-medium`, `public-medium`, \
+const SHORT_FORM: &str = "a preset (`no-cache`, `no-store`, `private-short`, `private-medium`, `public-medium`, \
 `public-long`, `public-hour`, `immutable`, `tiered`), or a time like `1d` for `public, max-age=86400`";
 
 impl Decode for BrowserSection {

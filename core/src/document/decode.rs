@@ -274,6 +274,20 @@ impl<T: Decode> Decode for Each<T> {
     }
 }
 
+/// A field that stands there; `None` if it is wrong, which is not the same as missing.
+#[derive(Debug)]
+pub(super) struct Given<T>(pub(super) Option<T>);
+
+impl<T: Decode> Decode for Given<T> {
+    fn shape() -> Shape {
+        T::shape()
+    }
+
+    fn decode(value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Self> {
+        Some(Self(T::decode(value, context)))
+    }
+}
+
 /// Named sections, in the order of their names. A wrong one keeps its name, so that
 /// references to it are not errors too.
 #[derive(Debug)]

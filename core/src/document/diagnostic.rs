@@ -52,10 +52,20 @@ impl Place {
 }
 
 impl Report {
-    pub(super) fn new(source: &str, mut diagnostics: Vec<Diagnostic>) -> Self {
-        diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
-        diagnostics.dedup();
-        Self { source: source.into(), diagnostics }
+    pub(super) fn new(source: &str, diagnostics: Vec<Diagnostic>) -> Self {
+        let mut report = Self { source: source.into(), diagnostics };
+        report.sort();
+        report
+    }
+
+    pub(super) fn add(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        self.diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
+        self.diagnostics.dedup();
     }
 
     /// The errors or warnings.

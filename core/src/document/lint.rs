@@ -330,7 +330,7 @@ impl Linter<'_> {
                 unused.push(("zone", format!("zones.{}", zone.name), &zone.name));
             }
         }
-        for name in model.upstreams.keys() {
+        for name in model.upstreams.keys().chain(model.folders.keys()) {
             if !routes.iter().any(|route| route.upstream.as_ref() == Some(name)) {
                 unused.push(("upstream", format!("upstreams.{name}"), name));
             }
@@ -391,7 +391,7 @@ mod tests {
         let by_header = limit("5 per 1m", "header:x-api-key");
         let too_quick = limit("5000 per 1s", "client-ip");
         let in_colo = "[limits.x]\nlimit = \"5 per 10s\"\nblock = \"1m\"\nstore = \"colo\"\n";
-        let cases: [(&str, &[&str], &str); 25] = [
+        let cases: [(&str, &[&str], &str); 26] = [
             ("", &[taken], "TG101 5:58"),
             (auth, &[kept, "key = { identity = true }\nbrowser = \"1m\""], "TG102 9:11"),
             ("", &[kept, "key = { cookies = \"s\" }\nbrowser = \"tiered\""], "TG102 7:11"),
@@ -417,6 +417,7 @@ mod tests {
             ("[limits.x]\nlimit = \"5 per 1m\"\n", &[], "TG401 2:1"),
             ("[zones.x]\nbytes = \"1MB\"\n", &[], "TG401 2:1"),
             ("[upstreams.x]\nservers = \"a:1\"\n", &[], "TG401 2:1"),
+            ("[upstreams.x]\nfiles = \"dist\"\n", &[], "TG401 2:1"),
         ];
         for (sections, route, expected) in cases {
             let source = with_route(sections, &route.concat());

@@ -47,11 +47,13 @@ pub enum Lint {
     Unused,
     /// A level that takes a core for seconds.
     SlowCompression,
+    /// A folder of files that is not there.
+    NoFolder,
 }
 
 impl Lint {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::UnsafeIgnore,
         Self::PublicPersonal,
         Self::UnsortedQuery,
@@ -74,6 +76,7 @@ impl Lint {
         Self::PlainText,
         Self::Unused,
         Self::SlowCompression,
+        Self::NoFolder,
     ];
 
     /// The code: TG1 for caching, TG2 for limits, TG3 for trust, TG4 for the rest.
@@ -101,6 +104,7 @@ impl Lint {
             Self::PlainText => "TG304",
             Self::Unused => "TG401",
             Self::SlowCompression => "TG402",
+            Self::NoFolder => "TG403",
         }
     }
 
@@ -166,6 +170,7 @@ impl Lint {
                 "There are certificates, but no listener begins with `https://`: all of them speak plain HTTP."
             }
             Self::Unused => "Nothing refers to it.",
+            Self::NoFolder => "Until it is there, its routes are answered with 502.",
             Self::SlowCompression => {
                 "At this level a megabyte takes a core about a second, time and again for what no cache keeps."
             }

@@ -81,6 +81,7 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
         }
     });
     let redis = document.redis.map(|section| redis::resolve(section, context));
+    let (upstreams, folders) = upstreams::resolve(document.upstreams, context);
     let model = Model {
         schema: SCHEMA,
         shim,
@@ -90,7 +91,8 @@ pub(super) fn resolve(document: Document, context: &mut Context<'_>) -> Option<P
             Some(section) => operation::maintenance(section, context),
             None => Maintenance::default(),
         },
-        upstreams: upstreams::resolve(document.upstreams, context),
+        upstreams,
+        folders,
         limits: limits::resolve(document.limits, redis.is_some(), context),
         redis,
         cache: cache::resolve(document.cache, context),

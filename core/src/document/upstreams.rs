@@ -1,4 +1,4 @@
-//! `[upstreams]`: groups of servers, and how they are asked.
+//! `[upstreams]`: groups of servers and how they are asked, or folders of files.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -11,24 +11,39 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::declare::{section, words};
-use super::decode::{Context, Decode, FromText, Located, Named};
+use super::decode::{Context, Decode, FromText, Given, Located, Named};
+use super::folder;
 use super::shape::Shape;
 use super::values::{Count, HostName, Ttl};
 use crate::policy::upstream::{
     Balance, BreakerRule, Ejection, HEAD_TIMEOUT_OF_BREAKER, HealthCheck, Queue, Retry,
     SERVERS_MAX, Server, ServerAddress, Timeouts,
 };
-use crate::policy::{Malformed, Upstream};
+use crate::policy::{Folder, Malformed, Upstream};
 use crate::status_ttl::Statuses;
 use crate::target::Target;
 
 section! {
-    /// Servers that answer alike.
+    /// Servers that answer alike, or a folder of files: `servers` or `files`.
     struct UpstreamSection, "an upstream" {
         /// The servers, 64 at most: `host:port`, `https://host:port` by TLS 1.2 or 1.3 with a
         /// certificate that the system trusts (SSL_CERT_FILE names others), `unix:/path`, or
         /// tables.
-        required servers: Located<Vec<Located<ServerSection>>>,
+        optional servers: Given<Located<Vec<Located<ServerSection>>>>,
+        /// A folder in place of servers, beside the policy file unless it begins with `/`. GET and
+        /// HEAD answer with its files, with entity tags, conditions and ranges. Nothing is given
+        /// whose name begins with a dot, but for `/.well-known/`, nor what a link outside of the
+        /// folder leads to; no folder is listed.
+        optional files: Given<Located<String>>,
+        /// The file that stands for a folder of `files`; `index.html` by default.
+        optional index: Located<String>,
+        /// The path of the file that answers for pages that are no file, as in `/index.html` of a
+        /// single-page app: for clients that prefer HTML, at paths without a dot in their last
+        /// name. Without it they are 404, as everything else that is missing.
+        optional fallback: Located<String>,
+        /// Whether `app.js.br`, `app.js.zst` and `app.js.gz` go out in place of `app.js` to clients
+        /// that take them.
+        optional precompressed: Located<bool>,
         /// Which of them is asked: `least-conn`, the one that is at the fewest requests for its
         /// weight, by default; or `round-robin`, one after the other.
         optional balance: Balance,
@@ -177,21 +192,44 @@ words!(Balance, "way to balance", {
 /// No phase of a request, and no pause between checks, takes longer than a day.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// What the sections say; a wrong one leaves no upstream.
-pub(super) fn resolve(
-    sections: Named<UpstreamSection>,
-    context: &mut Context<'_>,
-) -> BTreeMap<String, Upstream> {
-    let mut upstreams = BTreeMap::new();
-    for (name, section) in sections.0 {
-        let Some(section) = section else { continue };
-        let upstream = upstream(&name.value, section, context);
-        upstreams.insert(name.value, upstream);
+/// What the sections say, by name; a wrong one leaves no upstream.
+type Resolved = (BTreeMap<String, Upstream>, BTreeMap<String, Folder>);
+
+/// Those that are servers, and those that are folders.
+pub(super) fn resolve(sections: Named<UpstreamSection>, context: &mut Context<'_>) -> Resolved {
+    let (mut upstreams, mut folders) = Resolved::default();
+    for (Located { value: name, span }, section) in sections.0 {
+        let Some(mut section) = section else { continue };
+        match (section.servers.take(), section.files.take()) {
+            // A wrong one was reported.
+            (Some(Given(None)), _) | (_, Some(Given(None))) => {}
+            (Some(Given(Some(servers))), None) => {
+                folder::refuse_fields_of_files(&section, context);
+                upstreams.insert(name.clone(), upstream(&name, servers, section, context));
+            }
+            (None, Some(Given(Some(files)))) => {
+                folder::refuse_fields_of_servers(&section, &files, context);
+                folders.insert(name, folder::resolve(files, section, context));
+            }
+            (Some(_), Some(Given(Some(files)))) => {
+                let message = format!("the upstream `{name}` has both `servers` and `files`");
+                context.report(files.span, message, "make two of it, and let routes choose");
+            }
+            (None, None) => {
+                let message = format!("the upstream `{name}` has neither `servers` nor `files`");
+                context.report(span, message, "add `servers = \"127.0.0.1:4000\"`");
+            }
+        }
     }
-    upstreams
+    (upstreams, folders)
 }
 
-fn upstream(name: &str, section: UpstreamSection, context: &mut Context<'_>) -> Upstream {
+fn upstream(
+    name: &str,
+    named: Located<Vec<Located<ServerSection>>>,
+    section: UpstreamSection,
+    context: &mut Context<'_>,
+) -> Upstream {
     let by_default = Upstream::new(Vec::new());
     let breaker = match section.breaker {
         None | Some(BreakerSection::Switch(false)) => None,
@@ -201,7 +239,7 @@ fn upstream(name: &str, section: UpstreamSection, context: &mut Context<'_>) -> 
     let timeouts = Timeouts::default();
     let head = if breaker.is_some() { HEAD_TIMEOUT_OF_BREAKER } else { timeouts.head };
     Upstream {
-        servers: servers(name, section.servers, context),
+        servers: servers(name, named, context),
         balance: section.balance.unwrap_or_default(),
         keepalive: section.keepalive.unwrap_or(by_default.keepalive),
         timeouts: Timeouts {

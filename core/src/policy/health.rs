@@ -88,6 +88,15 @@ impl Check {
         Self { kind: "upstream", name: Some(name.into()), state, detail: detail.into() }
     }
 
+    /// A folder of files.
+    pub fn folder(name: &str, is_there: bool) -> Self {
+        let (state, detail) = match is_there {
+            true => (CheckState::Ok, ""),
+            false => (CheckState::Failing, "The folder cannot be read."),
+        };
+        Self { kind: "upstream", name: Some(name.into()), state, detail: detail.into() }
+    }
+
     /// A store that all shims share, by what it is for: without it each shim goes on with its own
     /// memory (C9, R8).
     pub fn redis((what, answers): (&str, bool)) -> Self {

@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         policy.file(),
         counted(model.routes.len(), "route"),
         counted(model.limits.len(), "limit"),
-        counted(model.upstreams.len(), "upstream"),
+        counted(model.upstreams.len() + model.folders.len(), "upstream"),
         reading.policy.hash()
     );
     Ok(())

@@ -77,7 +77,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let redis = redis(&policy)?;
     let stores = stores(&policy)?;
     let tls = certificates(&policy, &start, &places)?;
-    let shared = Arc::new(Shared::new(InForce::new(policy, edge, tokens, redis, stores)));
+    let shared =
+        Arc::new(Shared::new(InForce::new((policy, &start.folder()), edge, tokens, redis, stores)));
     #[cfg(feature = "otel")]
     export_spans(&shared)?;
     let control = Control::new(shared, tls, start).map_err(|error| format!("tidegate: {error}"))?;

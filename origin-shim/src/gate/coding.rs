@@ -39,16 +39,25 @@ impl Passage<'_> {
 
     /// What tells variants of an answer with this head apart. Where we compress, the origin is
     /// asked for the same coding whoever asks; it counts all the same where the origin does not
-    /// heed that.
+    /// heed that. Files that were compressed beforehand are each a variant of its own.
     pub(super) fn own_variance(&self, decision: Store, head: &HeaderMap) -> Store {
         match decision {
             Store::Keep { stored, vary: vary @ Vary::Fields(_) }
-                if self.offer.is_some() && !head.contains_key("content-encoding") =>
+                if self.offer.is_some()
+                    && !head.contains_key("content-encoding")
+                    && !self.has_coded_files() =>
             {
                 Store::Keep { stored, vary: vary.without("accept-encoding") }
             }
             decision => decision,
         }
+    }
+
+    /// Whether a folder answers that has files in several codings.
+    pub(super) fn has_coded_files(&self) -> bool {
+        let name = self.plan.route.and_then(|route| route.upstream.as_ref());
+        let folder = name.and_then(|name| self.in_force.folders.of(name));
+        folder.is_some_and(|folder| folder.is_precompressed())
     }
 
     /// Compresses the body of an answer from upstream that came with `head`, if that is to be,

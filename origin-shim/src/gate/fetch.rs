@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{IF_RANGE, RANGE, UPGRADE};
+use http::header::{ACCEPT_ENCODING, IF_RANGE, RANGE, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use tidegate_core::compress::Offer;
@@ -548,6 +548,12 @@ fn question(passage: &Passage<'_>) -> Question {
     }
     if let Some(offer) = offer {
         upstream::ask_without_coding(&mut question.head, offer);
+        if passage.has_coded_files() {
+            question.head.remove(ACCEPT_ENCODING);
+            for line in parts.headers.get_all(ACCEPT_ENCODING) {
+                question.head.append(ACCEPT_ENCODING, line.clone());
+            }
+        }
         if !passage.has_range() {
             question.head.remove(RANGE);
             question.head.remove(IF_RANGE);
@@ -611,7 +617,7 @@ fn no_route(passage: &Passage<'_>) -> Response<Body> {
 fn unanswered(passage: &Passage<'_>, error: UpstreamError) -> Response<Body> {
     answer::problem(&match error {
         UpstreamError::Silent => Problem::upstream_silent(error.explain()),
-        UpstreamError::Unreachable | UpstreamError::Broken(_) => {
+        UpstreamError::Unreachable | UpstreamError::Broken(_) | UpstreamError::Files(_) => {
             Problem::upstream_failed(error.explain())
         }
         UpstreamError::Open { retry_after } => Problem::upstream_open(error.explain(), retry_after),

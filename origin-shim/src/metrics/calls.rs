@@ -113,7 +113,7 @@ impl Drop for Call<'_> {
 
 fn position(error: &UpstreamError) -> usize {
     match error {
-        UpstreamError::Unreachable => 0,
+        UpstreamError::Unreachable | UpstreamError::Files(_) => 0,
         UpstreamError::Silent => 1,
         UpstreamError::Broken(_) => 2,
         UpstreamError::Open { .. } => 3,

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use super::folder::FileBody;
 use super::service::ServiceBody;
 use crate::body::BodyError;
 use crate::upstream::{self, Tunnel};
@@ -15,6 +16,8 @@ use crate::upstream::{self, Tunnel};
 pub enum AnswerBody {
     /// A server's.
     Server(upstream::AnswerBody),
+    /// A file, or a part of one.
+    File(FileBody),
     /// That of a service in this process.
     Service(ServiceBody),
 }
@@ -24,7 +27,7 @@ impl AnswerBody {
     pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
         match self {
             Self::Server(body) => body.into_tunnel(),
-            Self::Service(_) => None,
+            Self::File(_) | Self::Service(_) => None,
         }
     }
 }
@@ -39,6 +42,7 @@ impl HttpBody for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Server(body) => Pin::new(body).poll_frame(context),
+            Self::File(body) => Pin::new(body).poll_frame(context),
             Self::Service(body) => Pin::new(body).poll_frame(context),
         }
     }
@@ -46,6 +50,7 @@ impl HttpBody for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Server(body) => body.is_end_stream(),
+            Self::File(body) => body.is_end_stream(),
             Self::Service(body) => body.is_end_stream(),
         }
     }
@@ -53,6 +58,7 @@ impl HttpBody for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Server(body) => body.size_hint(),
+            Self::File(body) => body.size_hint(),
             Self::Service(body) => body.size_hint(),
         }
     }
