@@ -134,6 +134,12 @@ impl<'a> Target<'a> {
         self.query
     }
 
+    /// Whether its path came as it is normalised, so that whoever has read it before has read the
+    /// same.
+    pub fn is_as_it_came(&self) -> bool {
+        matches!(self.path, Cow::Borrowed(_))
+    }
+
     /// Why this target must not be cached, if servers may disagree about it.
     pub fn ambiguity(&self) -> Option<Ambiguity> {
         self.ambiguity

@@ -17,6 +17,8 @@ pub enum Who {
     Peer(SocketAddr),
     /// Whoever sent this process the signal SIGHUP.
     Hangup,
+    /// The service whose policy it is.
+    Service,
     /// Nobody: the process starts, with what another left.
     Start,
     /// Nobody: a time has come that was set before.
@@ -49,6 +51,7 @@ impl fmt::Display for Who {
         match self {
             Self::Peer(peer) => peer.fmt(f),
             Self::Hangup => f.write_str("SIGHUP"),
+            Self::Service => f.write_str("service"),
             Self::Start => f.write_str("start"),
             Self::Clock => f.write_str("clock"),
         }

@@ -12,7 +12,7 @@ use crate::coder::Follower;
 use crate::compressing::Compressing;
 use crate::http1::{Broken, Upload};
 use crate::limited::Limited;
-use crate::origin::{AnswerBody, ServiceError};
+use crate::origin::{AnswerBody, ServiceBody, ServiceError};
 use crate::overlay::Overlay;
 use crate::recording::Recorder;
 use crate::upstream::Unfit;
@@ -30,6 +30,8 @@ pub enum Body {
     Passing(Incoming),
     /// A client's, of a length that nobody knows yet, up to a limit.
     Limited(Box<Limited>),
+    /// A client's, as the server around the service has read it.
+    OfHost(Box<ServiceBody>),
     /// That of an answer, passed on as it comes.
     Answer(AnswerBody),
     /// Passed on as it comes, and recorded.
@@ -52,7 +54,7 @@ pub enum BodyError {
     Upstream(Unfit),
     /// A file cannot be read, or has become shorter.
     File(std::io::Error),
-    /// The service in this process broke off.
+    /// The service in this process, or its client, broke off.
     Service(ServiceError),
     /// It has another length than it said.
     Length,
@@ -91,6 +93,18 @@ impl Body {
         }
     }
 
+    /// A body that the server around a service has read.
+    pub fn of_host<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<ServiceError>,
+    {
+        match body.is_end_stream() {
+            true => Self::empty(),
+            false => Self::OfHost(Box::new(ServiceBody::new(body))),
+        }
+    }
+
     /// Reads to the end what is recorded on the way, for the record alone.
     pub async fn drain(self) {
         match self {
@@ -101,6 +115,7 @@ impl Body {
             | Self::Upload(_)
             | Self::Passing(_)
             | Self::Limited(_)
+            | Self::OfHost(_)
             | Self::Answer(_)
             | Self::Following(_) => {}
         }
@@ -140,6 +155,7 @@ impl HttpBody for Body {
             }
             Self::Upload(upload) => Pin::new(upload).poll_frame(context).map_err(BodyError::Client),
             Self::Limited(limited) => Pin::new(&mut **limited).poll_frame(context),
+            Self::OfHost(body) => Pin::new(&mut **body).poll_frame(context),
             Self::Answer(answer) => Pin::new(answer).poll_frame(context),
             Self::Recorded(recorder) => Pin::new(recorder).poll_frame(context),
             Self::Compressing(compressing) => Pin::new(compressing).poll_frame(context),
@@ -154,6 +170,7 @@ impl HttpBody for Body {
             Self::Upload(upload) => upload.is_end_stream(),
             Self::Passing(incoming) => incoming.is_end_stream(),
             Self::Limited(limited) => limited.is_end_stream(),
+            Self::OfHost(body) => body.is_end_stream(),
             Self::Answer(answer) => answer.is_end_stream(),
             Self::Recorded(recorder) => recorder.is_end_stream(),
             Self::Compressing(compressing) => compressing.is_end_stream(),
@@ -170,6 +187,7 @@ impl HttpBody for Body {
             Self::Upload(upload) => upload.size_hint(),
             Self::Passing(incoming) => incoming.size_hint(),
             Self::Limited(limited) => limited.size_hint(),
+            Self::OfHost(body) => body.size_hint(),
             Self::Answer(answer) => answer.size_hint(),
             Self::Recorded(recorder) => recorder.size_hint(),
             Self::Compressing(_) | Self::Following(_) => SizeHint::default(),
@@ -190,7 +208,7 @@ impl std::fmt::Display for BodyError {
             Self::Peer(error) => write!(f, "its sender broke off: {error}"),
             Self::Upstream(unfit) => unfit.fmt(f),
             Self::File(error) => write!(f, "the file cannot be read: {error}"),
-            Self::Service(error) => write!(f, "the service broke off: {error}"),
+            Self::Service(error) => write!(f, "its sender broke off: {error}"),
             Self::Length => f.write_str("it has another length than it said"),
             Self::TooLarge => f.write_str("it is too large"),
             Self::Encoder(error) => write!(f, "it cannot be compressed: {error}"),

@@ -336,7 +336,7 @@ impl Control {
         let edge = edge.map_err(ReloadError::Signature)?;
         let tokens = match before.tokens_for(&policy.model().identity) {
             Some(tokens) => tokens,
-            None => tokens(&policy).await?,
+            None => Arc::new(tokens(&policy).await?),
         };
         let redis = match &policy.model().redis {
             Some(rule) => match before.redis_for(rule) {
@@ -430,13 +430,13 @@ fn state_path(start: &Start) -> Option<PathBuf> {
 }
 
 /// The checks of tokens by `policy`, with all the keys that they need.
-async fn tokens(policy: &Policy) -> Result<Arc<Tokens>, ReloadError> {
+pub(crate) async fn tokens(policy: &Policy) -> Result<Tokens, ReloadError> {
     let tokens = Tokens::new(&policy.model().identity, &|name| std::env::var(name).ok());
     if !tokens.bad_secrets().is_empty() {
         return Err(ReloadError::Secrets(tokens.bad_secrets().to_vec()));
     }
     tokens.refresh().await.map_err(ReloadError::Keys)?;
-    Ok(Arc::new(tokens))
+    Ok(tokens)
 }
 
 impl Reloaded {

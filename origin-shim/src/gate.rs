@@ -25,6 +25,7 @@ use known::Known;
 use tidegate_core::compress::Offer;
 use tidegate_core::headers::FieldsMut;
 use tidegate_core::headers::cache_status::{Fwd, Ttl};
+use tidegate_core::identity::User;
 use tidegate_core::partial::Selection;
 use tidegate_core::policy::health::{self, Check, Probe};
 use tidegate_core::policy::{Bypass, Closed};
@@ -234,7 +235,10 @@ impl Gate {
         let (mut parts, body) = request.into_parts();
         let in_force = &self.shared.in_force();
         let InForce { policy, edge, tokens, .. } = &**in_force;
-        match policy.probe(parts.method.as_str(), parts.uri.path()) {
+        // A service says itself how it is.
+        let probe = (!self.origins.has_service())
+            .then(|| policy.probe(parts.method.as_str(), parts.uri.path()));
+        match probe.flatten() {
             Some(Probe::Alive) => return answer::alive(),
             Some(Probe::Ready) => return answer::ready(&self.shared.checks(clock::now())),
             None => {}
@@ -251,6 +255,11 @@ impl Gate {
             Ok(read) => read,
             Err(problem) => return refuse(&problem),
         };
+        if self.origins.has_service() && !target.is_as_it_came() {
+            let asked = Asked { method: &parts.method, path: parts.uri.path() };
+            let response = answer::as_normalised(&target);
+            return self.unplanned(in_force, &account, Some(asked), response);
+        }
         let method = Method::parse(parts.method.as_str());
         let asked = Request::read(method, scheme, &host, &target, &parts.headers);
         if let Err(refusal) = signed
@@ -261,7 +270,13 @@ impl Gate {
             return refuse(&Problem::not_from_the_edge(refusal));
         }
         let signed = signed.clone().ok();
-        let visitor = Visitor::identify(policy, tokens, client, signed, &parts.headers, now).await;
+        let mut visitor =
+            Visitor::identify(policy, tokens, client, signed, &parts.headers, now).await;
+        if self.origins.has_service()
+            && let Some(user) = parts.extensions.get::<User>()
+        {
+            visitor = visitor.known_as(user.clone());
+        }
         let plan = policy.plan(Tier::Origin, &asked);
         if let Some(answer) = preflight(&plan, &parts) {
             let asked = Asked { method: &parts.method, path: parts.uri.path() };
@@ -329,7 +344,17 @@ impl Gate {
         asked: Option<Asked<'_>>,
         problem: &Problem,
     ) -> Response<Body> {
-        let mut response = answer::problem(problem);
+        self.unplanned(in_force, account, asked, answer::problem(problem))
+    }
+
+    /// An answer to what no route was looked for.
+    fn unplanned(
+        &self,
+        in_force: &InForce,
+        account: &Account,
+        asked: Option<Asked<'_>>,
+        mut response: Response<Body>,
+    ) -> Response<Body> {
         account.close(&self.shared, in_force, asked, None, Kind::Plain, &response);
         respond::headers(response.headers_mut(), in_force.policy.headers(None));
         response

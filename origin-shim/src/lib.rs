@@ -25,6 +25,7 @@ pub mod http1;
 pub mod in_force;
 pub mod invalidations;
 mod lanes;
+pub mod layer;
 pub mod limited;
 pub mod limiter;
 pub mod metrics;
@@ -56,3 +57,4 @@ pub mod wrangler_file;
 pub mod zones;
 
 pub use gate::Gate;
+pub use layer::{Tidegate, TidegateLayer};

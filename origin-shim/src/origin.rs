@@ -12,11 +12,11 @@ use http::request::Parts;
 use tidegate_core::Plan;
 
 use crate::in_force::InForce;
-use crate::upstream::{Group, Question, UpstreamClient, UpstreamError};
+use crate::upstream::{self, Group, Question, UpstreamClient, UpstreamError};
 
 pub use body::AnswerBody;
 pub use folder::{FileBody, Folder, Folders};
-pub use service::{Service, ServiceError};
+pub use service::{Answering, Service, ServiceBody, ServiceError};
 
 /// Whom a gate can ask.
 #[derive(Debug, Default)]
@@ -43,9 +43,14 @@ impl Origins {
         Self::default()
     }
 
-    /// The same, and a service for routes that name no upstream.
-    pub fn with_service(service: Arc<dyn Service>) -> Self {
-        Self { servers: UpstreamClient::new(), service: Some(service) }
+    /// The same over the connections of `servers`, and a service for routes that name no upstream.
+    pub fn with_service(servers: UpstreamClient, service: Arc<dyn Service>) -> Self {
+        Self { servers, service: Some(service) }
+    }
+
+    /// Whether there is a service, and middleware before it that may have read requests.
+    pub const fn has_service(&self) -> bool {
+        self.service.is_some()
     }
 
     /// Who answers what `plan` is for; nobody where its route names no upstream, and there is no
@@ -62,6 +67,15 @@ impl Origins {
 }
 
 impl Origin<'_> {
+    /// Has it hear that the client would change to another protocol, if it could.
+    pub fn ask_to_upgrade(self, question: &mut Question, parts: &Parts) {
+        match self {
+            Self::Servers(..) => upstream::ask_to_upgrade(question, parts),
+            Self::Folder(_) => {}
+            Self::Service(_) => service::ask_to_upgrade(question, parts),
+        }
+    }
+
     /// Asks. `parts` are the request as its client made it.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 mod accept;
 mod capacity;
 mod connection;
-mod duties;
+pub(crate) mod duties;
 mod http2;
 mod inherited;
 mod listeners;
@@ -119,14 +119,9 @@ impl Server {
         self.predecessor.iter().for_each(takeover::tell);
         let duties = async {
             tokio::join!(
-                control.keep_tokens_fresh(duties::complain),
-                control.check_upstreams(),
-                control.end_overrides(),
-                control.shared().history().keep(control),
+                duties::of_the_policy(control),
                 tls::keep_certificates_fresh(control),
-                duties::tell_of_refusals(control),
                 duties::operate(admin, control),
-                duties::tell_edge(control),
                 self.keep_watchdog_calm(),
             )
         };

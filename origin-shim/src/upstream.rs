@@ -44,8 +44,8 @@ pub use tunnel::{OpenTunnels, Tunnel};
 /// Who is sent away for want of room may come back after so many seconds.
 const CROWDED_FOR: Duration = Duration::from_secs(1);
 
-/// Asks servers over a pool of connections; one for each thread.
-#[derive(Debug, Default)]
+/// Asks servers over a pool of connections; one for each thread of the shim. Clones share it.
+#[derive(Clone, Debug, Default)]
 pub struct UpstreamClient {
     pool: Arc<Pool>,
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 use tidegate_core::headers::list;
+use tidegate_core::identity::User;
 use tidegate_core::policy::TrustedProxy;
 use tidegate_core::policy::identify::{Evidence, Identified};
 use tidegate_core::signature::Verified;
@@ -57,6 +58,12 @@ impl Visitor {
             None => client_ip(trusted, client.ip, fields),
         };
         Self { client, ip, identity, refusal, through_trusted_proxy, edge }
+    }
+
+    /// The same, known as `user` to whoever has verified that in this process.
+    #[must_use]
+    pub fn known_as(self, user: User) -> Self {
+        Self { identity: Identity::Verified(user), refusal: None, ..self }
     }
 
     /// What limits count by, but for the route.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use tidegate_core::compress::{Uncompressed, Verdict};
 use tidegate_core::conditional::{is_not_modified, may_be_not_modified};
@@ -16,7 +16,7 @@ use tidegate_core::partial::{self, Selection};
 use tidegate_core::policy::Closed;
 use tidegate_core::policy::health::{Check, CheckState};
 use tidegate_core::respond::Problem;
-use tidegate_core::{Method, Stored, Tier, Timestamp, respond};
+use tidegate_core::{Method, Stored, Target, Tier, Timestamp, respond};
 
 use super::Passage;
 use crate::answer_store::Answer;
@@ -235,6 +235,21 @@ pub(crate) fn problem(problem: &Problem) -> Response<Body> {
     *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or_default();
     problem.fields(response.headers_mut(), Tier::Origin);
     response
+}
+
+/// The answer to a path that others may have read otherwise than we do: the same in normal form.
+pub(super) fn as_normalised(target: &Target<'_>) -> Response<Body> {
+    // Where it leads must be a path here, and no other host.
+    let location = HeaderValue::from_str(&target.to_string()).ok();
+    match location.filter(|_| !target.path().starts_with("//")) {
+        Some(location) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+            response.headers_mut().insert(LOCATION, location);
+            response
+        }
+        None => problem(&Problem::bad_request("The path can be read in several ways.")),
+    }
 }
 
 /// The answer to who is kept out by maintenance.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, IF_RANGE, RANGE, UPGRADE};
+use http::header::{ACCEPT_ENCODING, CONNECTION, HeaderValue, IF_RANGE, RANGE, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use tidegate_core::compress::Offer;
@@ -66,7 +66,7 @@ impl Gate {
             return no_route(passage);
         };
         let mut question = Question { body, ..question(passage) };
-        upstream::ask_to_upgrade(&mut question, passage.parts);
+        origin.ask_to_upgrade(&mut question, passage.parts);
         let call = passage.begin_call();
         let answered = origin.ask(passage.parts, question).await;
         end_call(call, &answered);
@@ -81,6 +81,7 @@ impl Gate {
                 let mut response = Response::new(Body::Answer(incoming));
                 *response.status_mut() = parts.status;
                 *response.headers_mut() = upstream::end_to_end(&parts.headers);
+                *response.extensions_mut() = parts.extensions;
                 answer::finish(passage, &mut response, &parts.headers);
                 passage.compress(&mut response, &parts.headers, false, |_| None);
                 let status = respond::bypassed(&passage.plan, Some(parts.status.as_u16()));
@@ -105,9 +106,15 @@ impl Gate {
             response.headers_mut().append(UPGRADE, protocol.clone());
         }
         let upgrade = passage.parts.extensions.get::<Upgrade>().cloned();
-        if let (Some(tunnel), Some(upgrade)) = (incoming.into_tunnel(), upgrade) {
-            let shared = Arc::clone(&self.shared);
-            tokio::spawn(async move { tunnel.run(upgrade, shared.tunnels()).await });
+        match (incoming.into_tunnel(), upgrade) {
+            (Some(tunnel), Some(upgrade)) => {
+                let shared = Arc::clone(&self.shared);
+                tokio::spawn(async move { tunnel.run(upgrade, shared.tunnels()).await });
+            }
+            // The server around the service does not say it by itself.
+            _ => {
+                drop(response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade")))
+            }
         }
         let status = respond::bypassed(&passage.plan, Some(101));
         respond::cache_status(response.headers_mut(), &status);

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::{Request, Response, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -19,16 +20,16 @@ use crate::upstream::{Question, UpstreamError};
 pub type ServiceError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What comes of asking a service.
-type Answering<'a> =
-    Pin<Box<dyn Future<Output = Result<Response<ServiceBody>, ServiceError>> + Send + 'a>>;
+pub type Answering =
+    Pin<Box<dyn Future<Output = Result<Response<ServiceBody>, ServiceError>> + Send>>;
 
 /// Something in this process that answers requests.
 pub trait Service: fmt::Debug + Send + Sync {
     /// Asks it.
-    fn ask(&self, request: Request<Body>) -> Answering<'_>;
+    fn ask(&self, request: Request<Body>) -> Answering;
 }
 
-/// The body of a service's answer.
+/// The body of a service's answer, or of the request that its server has read.
 pub struct ServiceBody {
     /// Some services' bodies cannot be shared between threads. The lock is never waited for, since
     /// whoever reads a body has it alone.
@@ -51,6 +52,15 @@ pub(super) async fn ask(
     *request.extensions_mut() = parts.extensions.clone();
     let answered = service.ask(request).await.map_err(UpstreamError::Service)?;
     Ok(answered.map(AnswerBody::Service))
+}
+
+/// Has the service hear that its client would change to another protocol: whoever answers 101 takes
+/// the connection over from the server, past the policy.
+pub(super) fn ask_to_upgrade(question: &mut Question, parts: &Parts) {
+    if let Some(protocol) = parts.headers.get(UPGRADE) {
+        question.head.insert(UPGRADE, protocol.clone());
+        question.head.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
 }
 
 /// `target` where `uri` is: over HTTP/2 that says the host.

@@ -13,12 +13,24 @@ use crate::shadows;
 use crate::tallies::Rehearsals;
 use crate::tokens::FetchError;
 
-pub(super) fn complain(error: &FetchError) {
+/// What a policy needs beside requests, wherever they come from, for ever.
+pub(crate) async fn of_the_policy(control: &Control) {
+    tokio::join!(
+        control.keep_tokens_fresh(complain),
+        control.check_upstreams(),
+        control.end_overrides(),
+        control.shared().history().keep(control),
+        tell_of_refusals(control),
+        tell_edge(control),
+    );
+}
+
+fn complain(error: &FetchError) {
     process_log::warning(format_args!("{error}; the last good keys stay"), &[]);
 }
 
 /// Tells the edge what is invalidated here, for ever.
-pub(super) async fn tell_edge(control: &Control) {
+async fn tell_edge(control: &Control) {
     let outbox = Arc::clone(&control.shared().in_force().outbox);
     let edge = || control.shared().in_force().policy.model().edge.clone();
     let complain = |why: &NotTold| {
@@ -100,7 +112,7 @@ pub(super) async fn operate(admin: Option<AdminListener>, control: &Arc<Control>
 
 /// Says what limits would refuse that are rehearsed, whom the edge did not send, and what caches
 /// would have answered differently that only watch, for ever.
-pub(super) async fn tell_of_refusals(control: &Control) {
+async fn tell_of_refusals(control: &Control) {
     /// A look costs a few additions for each limit that is rehearsed.
     const EVERY: Duration = Duration::from_secs(1);
     let (mut rehearsals, mut unsigned) = (Rehearsals::default(), Report::default());
