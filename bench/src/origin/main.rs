@@ -106,7 +106,8 @@ impl Cell<'_> {
         let seen = (answer.status, answer.coding.as_deref() == Some("gzip"));
         if seen != (self.row.status, self.row.is_compressed) {
             let name = self.server.name;
-            return Err(io::Error::other(format!("{name}, {}: {answer:?}", self.row.name)));
+            let said = self.server.complaint();
+            return Err(io::Error::other(format!("{name}, {}: {answer:?} {said}", self.row.name)));
         }
         Ok(())
     }

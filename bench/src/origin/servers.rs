@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit};
 use tidegate_bench::process::Cores;
 
 /// With all that a deployment has.
@@ -91,6 +92,12 @@ impl Running {
         if self.name == NGINX { below(&self.folder.join("cache")) } else { Ok(0) }
     }
 
+    /// The last thing that it complained of, if it writes that down.
+    pub(crate) fn complaint(&self) -> String {
+        let errors = fs::read_to_string(self.folder.join("errors")).unwrap_or_default();
+        errors.lines().last().unwrap_or_default().to_owned()
+    }
+
     fn answers(&self) -> io::Result<()> {
         let begun = Instant::now();
         while TcpStream::connect(self.address).is_err() {
@@ -121,7 +128,11 @@ impl Drop for Running {
 impl Place {
     /// Writes a configuration with its `@NAME@`s filled in.
     fn write(&self, file: &str, text: &str, listen: SocketAddr) -> io::Result<PathBuf> {
+        // What is left over is for connections.
+        let files_max = getrlimit(Resource::Nofile).maximum.unwrap_or(1 << 20);
         let text = text
+            .replace("@FILES_MAX@", &files_max.to_string())
+            .replace("@FILES_KEPT_OPEN@", &(files_max / 4 * 3).min(200_000).to_string())
             .replace("@FOLDER@", &self.folder.display().to_string())
             .replace("@LISTEN@", &listen.to_string())
             .replace("@HOST@", &self.origin.ip().to_string())
@@ -156,7 +167,7 @@ fn nginx(place: &Place, cores: &Cores) -> io::Result<(Child, SocketAddr)> {
     let text = include_str!("../../peers/origin/nginx.conf");
     let file = place.write("nginx.conf", text, listen)?;
     let mut command = Command::new(server("nginx"));
-    command.args(["-e", "stderr", "-p"]).arg(&place.folder).arg("-c").arg(file);
+    command.args(["-e", "errors", "-p"]).arg(&place.folder).arg("-c").arg(file);
     Ok((cores.spawn(command.stderr(Stdio::null()))?, listen))
 }
 
