@@ -16,6 +16,7 @@ use tidegate_core::{CacheKey, Lookup, Stored, Timestamp};
 use crate::alike::AlikeIndex;
 use crate::coder::{CodedBodies, Coder};
 use crate::invalidations::{Invalidations, Moment};
+use crate::stored_head::StoredHead;
 
 /// Most variants kept of one resource; the oldest goes first.
 const VARIANTS_MAX: usize = 32;
@@ -24,16 +25,13 @@ const VARIANTS_MAX: usize = 32;
 /// allocator adds to a dozen parts. Found by measuring: `cargo xtask bench soak`.
 const OVERHEAD: usize = size_of::<Answer>() + 400;
 
-/// A place for a field in the table of a head, whether taken or not.
-const FIELD: usize = 110;
-
 /// A stored answer. Never changed once stored; a refresh puts another in its place.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The facts that decisions need.
     pub stored: Stored,
     /// The head, without what is never stored.
-    pub head: HeaderMap,
+    pub head: StoredHead,
     /// The whole body, or the part that [`Stored::part`] says.
     pub body: Bytes,
     /// The body in the codings that it has been compressed to…
@@ -267,7 +265,7 @@ impl Answer {
     pub fn renewed(
         &self,
         (stored, vary): (Stored, Vary),
-        head: HeaderMap,
+        head: StoredHead,
         request: &HeaderMap,
         began: Moment,
     ) -> Self {
@@ -305,11 +303,10 @@ impl Answer {
     }
 
     fn weight(&self) -> usize {
-        let texts: usize = self.head.iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
         let tags: usize = self.tags.iter().map(|tag| tag.as_str().len() + 40).sum();
         let names = self.resource.as_str().len() + self.signature.as_bytes().len();
         let bodies = self.body.len() + self.coded.len();
-        OVERHEAD + self.head.capacity() * FIELD + texts + tags + names + bodies
+        OVERHEAD + self.head.bytes() + tags + names + bodies
     }
 }
 
@@ -372,7 +369,7 @@ pub(crate) mod tests {
                 has_validator: false,
                 part: None,
             },
-            head: HeaderMap::new(),
+            head: StoredHead::default(),
             body: Bytes::from_static(body),
             coded: CodedBodies::default(),
             coder: None,

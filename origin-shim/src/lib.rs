@@ -30,6 +30,7 @@ pub mod limited;
 pub mod limiter;
 pub mod metrics;
 pub mod multipart;
+mod name_bits;
 pub mod operating;
 pub mod origin;
 #[cfg(feature = "otel")]
@@ -47,6 +48,7 @@ pub mod saved_answers;
 pub mod second_tier;
 pub mod server;
 pub mod shadows;
+pub mod stored_head;
 pub mod stores;
 pub mod tallies;
 pub mod tokens;

@@ -15,16 +15,18 @@ use tidegate_core::headers::rate_limit::Quota;
 use tidegate_core::headers::{Fields, FieldsMut};
 use tidegate_core::http_types::Edits;
 
-pub(crate) use self::changes::bits;
 use self::changes::{Change, Changes, display};
 use crate::answer_store::Answer;
 use crate::body::Body;
+use crate::stored_head::StoredHead;
 
 /// A stored head with changes, and the body that goes with it.
 pub struct Overlay {
     stored: Arc<Answer>,
     body: Bytes,
     changes: Changes,
+    /// Something stored is not said, or something else in its place.
+    hides_some: bool,
     /// What describes content is left out: that of a 304 stays where it is.
     is_not_modified: bool,
 }
@@ -32,7 +34,8 @@ pub struct Overlay {
 impl Overlay {
     /// The stored head as it is.
     pub(crate) fn on(stored: Arc<Answer>) -> Self {
-        Self { stored, body: Bytes::new(), changes: Changes::none(), is_not_modified: false }
+        let (body, changes) = (Bytes::new(), Changes::none());
+        Self { stored, body, changes, hides_some: false, is_not_modified: false }
     }
 
     /// Leaves out what describes content (RFC 9110 §15.4.5).
@@ -67,9 +70,14 @@ impl Overlay {
         std::mem::take(&mut self.body)
     }
 
+    /// The stored head, where all of it is said.
+    pub(crate) fn untouched(&self) -> Option<&StoredHead> {
+        (!self.hides_some && !self.is_not_modified).then_some(&self.stored.head)
+    }
+
     /// The stored fields that are said.
-    pub(crate) fn kept(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-        self.stored.head.iter().filter(|(name, _)| !self.hides(name.as_str()))
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.stored.head.lines().filter(|(name, _)| !self.hides(name))
     }
 
     /// What is said beside those.
@@ -77,7 +85,7 @@ impl Overlay {
         self.changes.said()
     }
 
-    /// Whether a name with one of these [`bits`] may be among what is said beside those; if not,
+    /// Whether a name with one of these [`bits`](crate::name_bits::bits) may be among what is said beside those; if not,
     /// none is.
     pub(crate) fn may_say_any(&self, bits: u64) -> bool {
         self.changes.may_have_any(bits)
@@ -88,17 +96,20 @@ impl Overlay {
         self.changes.write(head);
     }
 
+    fn make(&mut self, change: Change, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.hides_some |= change != Change::Append && self.stored.head.has(name);
+        self.changes.make(change, name, write);
+    }
+
     fn hides(&self, name: &str) -> bool {
-        self.changes.hide(name) || (self.is_not_modified && forward::describes_content(name))
+        self.hides_some && self.changes.hide(name)
+            || (self.is_not_modified && forward::describes_content(name))
     }
 
     /// The same as a map.
     fn to_map(&self) -> HeaderMap {
         let mut map = HeaderMap::with_capacity(self.stored.head.len() + self.changes.count());
-        for (name, value) in self.kept() {
-            map.append(name.clone(), value.clone());
-        }
-        for (name, value) in self.said() {
+        for (name, value) in self.lines() {
             let name = HeaderName::from_bytes(name.as_bytes());
             if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
                 map.append(name, value);
@@ -114,19 +125,19 @@ impl FieldsMut for Overlay {
     }
 
     fn set_named(&mut self, name: &str, value: &str) {
-        self.changes.make(Change::Set, name, |text| text.extend_from_slice(value.as_bytes()));
+        self.make(Change::Set, name, |text| text.extend_from_slice(value.as_bytes()));
     }
 
     fn append(&mut self, name: &'static str, value: &str) {
-        self.changes.make(Change::Append, name, |text| text.extend_from_slice(value.as_bytes()));
+        self.make(Change::Append, name, |text| text.extend_from_slice(value.as_bytes()));
     }
 
     fn remove(&mut self, name: &'static str) {
-        self.changes.make(Change::Remove, name, |_| {});
+        self.make(Change::Remove, name, |_| {});
     }
 
     fn set_display(&mut self, name: &'static str, value: &impl fmt::Display) {
-        self.changes.make(Change::Set, name, |text| display(text, value));
+        self.make(Change::Set, name, |text| display(text, value));
     }
 
     fn set_number(&mut self, name: &'static str, value: u64) {
@@ -134,14 +145,13 @@ impl FieldsMut for Overlay {
     }
 
     fn append_display(&mut self, name: &'static str, value: &impl fmt::Display) {
-        self.changes.make(Change::Append, name, |text| display(text, value));
+        self.make(Change::Append, name, |text| display(text, value));
     }
 }
 
 impl Fields for Overlay {
     fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let kept = self.kept().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        kept.chain(self.said())
+        self.kept().chain(self.said())
     }
 
     fn lines_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
@@ -285,7 +295,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let mut answer = crate::answer_store::tests::answer(b"", "", &HeaderMap::new());
-        answer.head = head.collect();
+        answer.head = StoredHead::of(&head.collect());
         Arc::new(answer)
     }
 
@@ -339,7 +349,7 @@ mod tests {
         #[test]
         fn changes_come_to_the_same_as_in_a_map(changes in prop::collection::vec(made(), 0..12)) {
             let stored = stored(&[("age", "7"), ("via", "1.1 a"), ("via", "1.1 b"), ("etag", "x")]);
-            let (mut map, mut overlay) = (stored.head.clone(), Overlay::on(Arc::clone(&stored)));
+            let (mut map, mut overlay) = (stored.head.to_map(), Overlay::on(Arc::clone(&stored)));
             make(&mut Edits::of(&mut map), &changes);
             make(&mut overlay, &changes);
             prop_assert_eq!(sorted(overlay.lines()), sorted(map.lines()));

@@ -9,8 +9,8 @@ use http::{Response, StatusCode};
 use tidegate_core::compress::{Uncompressed, Verdict};
 use tidegate_core::conditional::{is_not_modified, may_be_not_modified};
 use tidegate_core::forward;
-use tidegate_core::headers::FieldsMut;
 use tidegate_core::headers::cache_status::{CacheStatus, Outcome, Ttl};
+use tidegate_core::headers::{Fields, FieldsMut};
 use tidegate_core::http_types::Edits;
 use tidegate_core::partial::{self, Selection};
 use tidegate_core::policy::Closed;
@@ -164,7 +164,7 @@ fn part(head: &mut Overlay, answer: &Answer, selection: Selection) -> (StatusCod
             (StatusCode::PARTIAL_CONTENT, whole.slice(bytes))
         }
         Selection::Pieces(pieces) => {
-            let own = answer.head.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            let own = answer.head.first("content-type").and_then(|v| str::from_utf8(v).ok());
             let (content_type, body) = multipart::byteranges(whole, &pieces, own);
             head.set("content-type", &content_type);
             (StatusCode::PARTIAL_CONTENT, body)
@@ -180,7 +180,7 @@ fn part(head: &mut Overlay, answer: &Answer, selection: Selection) -> (StatusCod
 pub(super) fn client_has(
     passage: &Passage<'_>,
     status: StatusCode,
-    head: &http::HeaderMap,
+    head: &(impl Fields + ?Sized),
     now: Timestamp,
 ) -> bool {
     may_be_not_modified(passage.asked, status.as_u16())

@@ -17,7 +17,7 @@ impl Passage<'_> {
     pub(super) fn verdict(
         &self,
         status: u16,
-        head: &HeaderMap,
+        head: &(impl Fields + ?Sized),
         length: Option<u64>,
         is_kept: bool,
     ) -> Option<Verdict> {
@@ -27,7 +27,7 @@ impl Passage<'_> {
     }
 
     /// Whether the client says that it has the answer with this head in a coding of ours.
-    pub(super) fn has_coded(&self, head: &HeaderMap) -> bool {
+    pub(super) fn has_coded(&self, head: &(impl Fields + ?Sized)) -> bool {
         let (request, etag) = (&self.parts.headers, head.first("etag"));
         self.offer.is_some_and(|offer| tag::client_has_coded(&offer, request, etag))
     }
@@ -95,7 +95,7 @@ impl Passage<'_> {
         &self,
         fields: &mut impl FieldsMut,
         status: u16,
-        head: &HeaderMap,
+        head: &(impl Fields + ?Sized),
         verdict: Option<&Verdict>,
     ) {
         let (Some(offer), Some(verdict)) = (self.offer, verdict) else { return };

@@ -7,6 +7,7 @@ use http::header::{ACCEPT_ENCODING, CONNECTION, HeaderValue, IF_RANGE, RANGE, UP
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use tidegate_core::compress::Offer;
+use tidegate_core::headers::Fields;
 use tidegate_core::headers::cache_status::Ttl;
 use tidegate_core::invalidate::{Resource, Tag, invalidated};
 use tidegate_core::policy::Closed;
@@ -40,6 +41,7 @@ use crate::metrics::{Call, CallMetrics};
 use crate::origin::{AnswerBody, Origins};
 use crate::overlay;
 use crate::recording::{NotWhole, Recorder};
+use crate::stored_head::StoredHead;
 use crate::stores::Stores;
 use crate::upstream::{self, Question, UpstreamError};
 use crate::visitor::Visitor;
@@ -243,7 +245,7 @@ impl Fetch<'_> {
         }
         let candidates = self.candidates(&known);
         let decision = known.answer().map_or(Refresh::Replace, |answer| {
-            let heads: Vec<&HeaderMap> = candidates.iter().map(|answer| &answer.head).collect();
+            let heads: Vec<&StoredHead> = candidates.iter().map(|answer| &answer.head).collect();
             let said = answered.as_ref().ok().map(|said| (said.status().as_u16(), said.headers()));
             refresh(&answer.stored, &heads, said, exchange.received_at)
         });
@@ -416,8 +418,8 @@ impl Fetch<'_> {
     ) {
         let Some(known) = known.filter(|_| response.status() == StatusCode::OK) else { return };
         let changed = ["etag", "last-modified", "content-length"].into_iter().any(|name| {
-            let said = response.headers().get(name);
-            said.is_some() && said != known.head.get(name)
+            let said = response.headers().first(name);
+            said.is_some() && said != known.head.first(name)
         });
         if changed {
             self.passage.stores().remove(&self.key, known);
@@ -476,7 +478,7 @@ impl Fetch<'_> {
             }
             Store::Skip(_) => self.passage.stores().remove(&self.key, known),
         }
-        (known.renewed(terms, head, request, asked.began), decision)
+        (known.renewed(terms, StoredHead::of(&head), request, asked.began), decision)
     }
 
     /// Answers with what is stored although it is stale, since upstream fails; `why` says how

@@ -51,7 +51,7 @@ pub(super) fn complete(
     let mut fetched = Fetched::from(response);
     fetched.status = StatusCode::OK;
     fetched.begin = part.body.clone();
-    let mut head = part.head.clone();
+    let mut head = part.head.to_map();
     for name in fetched.head.keys() {
         head.remove(name);
         for value in fetched.head.get_all(name) {

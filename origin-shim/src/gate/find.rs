@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use tidegate_core::alike::{self, Alike};
+use tidegate_core::headers::Fields;
 use tidegate_core::reuse::{ForwardReason, reuse};
 use tidegate_core::{CacheKey, CacheRule, Lookup, Reuse};
 use tokio::time::{Instant, timeout_at};
@@ -185,7 +185,7 @@ impl Passage<'_> {
     }
 
     /// Remembers which other queries an answer with this head suits (No-Vary-Search).
-    pub(super) fn remember_alike(&self, key: &CacheKey, head: &HeaderMap) {
+    pub(super) fn remember_alike(&self, key: &CacheKey, head: &(impl Fields + ?Sized)) {
         let Some(rule) = self.plan.route.and_then(|route| route.cache_rule(self.plan.tier)) else {
             return;
         };

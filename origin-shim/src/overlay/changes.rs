@@ -4,6 +4,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use crate::name_bits::bit;
+
 /// Room for the lines that answers usually get.
 const ROOM: usize = 1024;
 /// So many lie ready for the next answer of a thread.
@@ -168,27 +170,6 @@ impl fmt::Debug for Changes {
             .entries(self.said().map(|(name, value)| (name, value.escape_ascii())))
             .finish()
     }
-}
-
-/// One of 64 bits, which differ for most names that differ.
-const fn bit(name: &str) -> u64 {
-    match name.as_bytes() {
-        [] => 1,
-        bytes @ [first, ..] => {
-            let last = bytes[bytes.len() - 1];
-            1 << ((bytes.len() * 31 + *first as usize * 7 + last as usize) % 64)
-        }
-    }
-}
-
-/// The bits of some names.
-pub(crate) const fn bits(names: &[&str]) -> u64 {
-    let (mut bits, mut at) = (0, 0);
-    while at < names.len() {
-        bits |= bit(names[at]);
-        at += 1;
-    }
-    bits
 }
 
 /// Whether a value has a byte that none may have (RFC 9110 §5.5).

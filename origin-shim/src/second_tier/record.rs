@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ring::digest::{SHA256, digest};
 use siphasher::sip::SipHasher13;
+use tidegate_core::headers::Fields;
 use tidegate_core::headers::vary::{VariantSignature, Vary};
 use tidegate_core::invalidate::{Resource, Tag};
 use tidegate_core::policy::Terms;
@@ -17,6 +18,7 @@ use tidegate_core::{CacheKey, Stored};
 
 use crate::answer_store::Answer;
 use crate::invalidations::LogId;
+use crate::stored_head::StoredHead;
 
 /// What every record begins with: a name, and the version of what follows.
 const MAGIC: &[u8; 8] = b"tidegat\x01";
@@ -52,7 +54,7 @@ pub struct Record {
     /// What else it is invalidated by.
     pub tags: Vec<Tag>,
     /// The head.
-    pub head: HeaderMap,
+    pub head: StoredHead,
     /// The body.
     pub body: Bytes,
 }
@@ -93,9 +95,9 @@ pub fn encode(name: &Name, answer: &Answer, compress: bool) -> Vec<u8> {
     put_number(&mut to, answer.tags.len());
     answer.tags.iter().for_each(|tag| put(&mut to, tag.as_str().as_bytes()));
     put_number(&mut to, answer.head.len());
-    for (name, value) in &answer.head {
-        put(&mut to, name.as_str().as_bytes());
-        put(&mut to, value.as_bytes());
+    for (name, value) in answer.head.lines() {
+        put(&mut to, name.as_bytes());
+        put(&mut to, value);
     }
     put_number(&mut to, answer.body.len());
     to.push(u8::from(coded.is_some()));
@@ -136,6 +138,7 @@ pub fn decode(name: &Name, bytes: &Bytes, longest: usize) -> Option<Record> {
         false => bytes.slice_ref(rest),
         true => decompress(rest, length).ok()?.into(),
     };
+    let head = StoredHead::of(&head);
     let record = Record { heard, stored, vary, signature, resource, tags, head, body };
     (record.body.len() == length).then_some(record)
 }
@@ -249,7 +252,7 @@ mod tests {
                 },
                 signature: vary.signature(&head),
                 vary,
-                head,
+                head: StoredHead::of(&head),
                 // Half of it gains by being compressed.
                 body: if is_part { body.into() } else { vec![b'x'; body.len()].into() },
                 coded: CodedBodies::default(),

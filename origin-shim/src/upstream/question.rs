@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, DATE, ETAG, FORWARDED, HOST, HeaderName, HeaderValue, IF_MATCH,
+    ACCEPT_ENCODING, CONNECTION, DATE, FORWARDED, HOST, HeaderName, HeaderValue, IF_MATCH,
     IF_NONE_MATCH, IF_RANGE, RANGE, TE, UPGRADE, VIA,
 };
 use http::request::Parts;
@@ -246,14 +246,15 @@ pub fn ask_for_the_rest(head: &mut HeaderMap, begin: &Answer) {
         HeaderValue::from_str(&format!("bytes={}-", begin.body.len()))
             .unwrap_or(HeaderValue::from_static("bytes=0-")),
     );
-    match begin.head.get(ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/")) {
-        Some(tag) => drop(head.insert(IF_RANGE, tag.clone())),
+    let strong = begin.head.first("etag").filter(|tag| !tag.starts_with(b"W/"));
+    match strong.and_then(|tag| HeaderValue::from_bytes(tag).ok()) {
+        Some(tag) => drop(head.insert(IF_RANGE, tag)),
         None => drop(head.remove(IF_RANGE)),
     }
 }
 
 /// Asks whether a stored answer is still good (RFC 9111 §4.3.1).
-pub fn ask_for_confirmation(head: &mut HeaderMap, stored: &HeaderMap) {
+pub fn ask_for_confirmation(head: &mut HeaderMap, stored: &impl Fields) {
     ask_for_the_whole(head);
     for (validator, condition) in
         [("etag", "if-none-match"), ("last-modified", "if-modified-since")]

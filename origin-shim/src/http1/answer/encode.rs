@@ -1,10 +1,12 @@
 //! Heads as bytes.
 
 use http::{HeaderMap, StatusCode, Version};
+use tidegate_core::headers::Fields;
 
 use super::{Asker, Sending, date, has_content};
 use crate::clock;
-use crate::overlay::{self, Overlay};
+use crate::name_bits;
+use crate::overlay::Overlay;
 
 /// What an answer says of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +41,18 @@ pub(in crate::http1) fn head(
             }
         }
         Head::Overlay(overlay) => {
-            for (name, value) in overlay.kept() {
-                if seen.passes(name.as_str(), value.as_bytes()) {
-                    field(out, name.as_str(), value.as_bytes());
+            match overlay.untouched() {
+                Some(stored) => {
+                    out.extend_from_slice(stored.steady_lines());
+                    seen.date = stored.has("date");
+                    seen.length = stored.first("content-length");
+                }
+                None => {
+                    for (name, value) in overlay.kept() {
+                        if seen.passes(name, value) {
+                            field(out, name, value);
+                        }
+                    }
                 }
             }
             match overlay.may_say_any(SPECIAL) {
@@ -86,7 +97,7 @@ struct Seen<'a> {
 }
 
 /// The names that [`Seen::passes`] knows.
-const SPECIAL: u64 = overlay::bits(&[
+const SPECIAL: u64 = name_bits::bits(&[
     "connection",
     "keep-alive",
     "proxy-connection",
