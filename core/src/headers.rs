@@ -48,6 +48,13 @@ pub trait Fields {
     }
 }
 
+/// A value that says piece by piece how it is written. A formatter would do the same, and costs
+/// more than the pieces.
+pub trait Spelled {
+    /// Hands the pieces over in their order.
+    fn spell(&self, write: impl FnMut(&str));
+}
+
 /// The header section of a message, to be changed.
 pub trait FieldsMut {
     /// Puts one line in place of all lines named `name` (in lower case).
@@ -67,6 +74,13 @@ pub trait FieldsMut {
     /// As [`Self::set`], with what `value` displays as.
     fn set_display(&mut self, name: &'static str, value: &impl fmt::Display) {
         self.set(name, &Text::of(value));
+    }
+
+    /// As [`Self::set`], with a value that is written piece by piece.
+    fn set_spelled(&mut self, name: &'static str, value: &impl Spelled) {
+        let mut text = Text::new();
+        value.spell(|piece| text.push_str(piece));
+        self.set(name, &text);
     }
 
     /// As [`Self::set`], with digits.

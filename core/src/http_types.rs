@@ -14,7 +14,8 @@ impl Fields for HeaderMap {
         self.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
     }
 
-    #[inline]
+    // So that `known` is settled where they are called.
+    #[inline(always)]
     fn lines_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let lines = match known(name) {
             Some(name) => self.get_all(name),
@@ -23,7 +24,7 @@ impl Fields for HeaderMap {
         lines.iter().map(HeaderValue::as_bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     fn first<'a>(&'a self, name: &str) -> Option<&'a [u8]> {
         let line = match known(name) {
             Some(name) => self.get(name),
@@ -277,10 +278,15 @@ impl Name {
 #[inline(always)]
 fn known(name: &str) -> Option<&'static HeaderName> {
     Some(match name {
+        "accept-encoding" => &header::ACCEPT_ENCODING,
         "age" => &header::AGE,
         "cache-control" => &header::CACHE_CONTROL,
         "cache-status" => &header::CACHE_STATUS,
         "cdn-cache-control" => &header::CDN_CACHE_CONTROL,
+        "content-encoding" => &header::CONTENT_ENCODING,
+        "content-range" => &header::CONTENT_RANGE,
+        "content-type" => &header::CONTENT_TYPE,
+        "etag" => &header::ETAG,
         "expires" => &header::EXPIRES,
         "pragma" => &header::PRAGMA,
         "ratelimit" => &RATELIMIT,
@@ -288,6 +294,7 @@ fn known(name: &str) -> Option<&'static HeaderName> {
         "set-cookie" => &header::SET_COOKIE,
         "vary" => &header::VARY,
         "x-cache" => &X_CACHE,
+        "x-no-compression" => &X_NO_COMPRESSION,
         "x-ratelimit-limit" => &X_RATELIMIT_LIMIT,
         "x-ratelimit-remaining" => &X_RATELIMIT_REMAINING,
         "x-ratelimit-reset" => &X_RATELIMIT_RESET,
@@ -297,6 +304,7 @@ fn known(name: &str) -> Option<&'static HeaderName> {
 
 static RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+static X_NO_COMPRESSION: HeaderName = HeaderName::from_static("x-no-compression");
 static X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 static X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 static X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");

@@ -189,12 +189,12 @@ pub fn rate_limit(fields: &mut impl FieldsMut, verdict: &Verdict<'_>, told: Opti
     }
     let policy =
         RateLimitPolicy { name: &limit.name, quota: limit.quota.get(), window: limit.window };
-    fields.set_display("ratelimit-policy", &policy);
+    fields.set_spelled("ratelimit-policy", &policy);
     if limit.x_fields {
         fields.set_number("x-ratelimit-limit", limit.quota.get().into());
     }
     let Some(Quota { remaining, reset }) = ours else { return };
-    fields.set_display("ratelimit", &RateLimit { name: &limit.name, remaining, reset });
+    fields.set_spelled("ratelimit", &RateLimit { name: &limit.name, remaining, reset });
     if limit.x_fields {
         fields.set_number("x-ratelimit-remaining", remaining.into());
         fields.set_number("x-ratelimit-reset", ceil_secs(reset));

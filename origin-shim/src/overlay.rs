@@ -12,7 +12,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use tidegate_core::forward;
 use tidegate_core::headers::rate_limit::Quota;
-use tidegate_core::headers::{Fields, FieldsMut};
+use tidegate_core::headers::{Fields, FieldsMut, Spelled};
 use tidegate_core::http_types::Edits;
 
 use self::changes::{Change, Changes, display};
@@ -140,6 +140,12 @@ impl FieldsMut for Overlay {
         self.make(Change::Set, name, |text| display(text, value));
     }
 
+    fn set_spelled(&mut self, name: &'static str, value: &impl Spelled) {
+        self.make(Change::Set, name, |text| {
+            value.spell(|piece| text.extend_from_slice(piece.as_bytes()));
+        });
+    }
+
     fn set_number(&mut self, name: &'static str, value: u64) {
         self.set(name, itoa::Buffer::new().format(value));
     }
@@ -246,6 +252,13 @@ impl FieldsMut for PlaceMut<'_> {
         self.in_either(
             |map| map.set_display(name, value),
             |overlay| overlay.set_display(name, value),
+        );
+    }
+
+    fn set_spelled(&mut self, name: &'static str, value: &impl Spelled) {
+        self.in_either(
+            |map| map.set_spelled(name, value),
+            |overlay| overlay.set_spelled(name, value),
         );
     }
 

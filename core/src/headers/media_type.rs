@@ -11,7 +11,11 @@ use super::list::is_token_byte;
 /// with a suffix (`application/*+json`, RFC 6839). In lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct MediaRange(String);
+pub struct MediaRange {
+    text: String,
+    /// Where its `*` stands.
+    star: Option<usize>,
+}
 
 /// Text that is no media range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +31,7 @@ impl MediaRange {
             _ => subtype.strip_prefix("*+").unwrap_or(subtype),
         };
         match is_token(kind) && is_token(exact) && !kind.contains('*') && !exact.contains('*') {
-            true => Ok(Self(text.to_ascii_lowercase())),
+            true => Ok(Self { text: text.to_ascii_lowercase(), star: text.find('*') }),
             false => Err(NoMediaRange),
         }
     }
@@ -36,21 +40,20 @@ impl MediaRange {
     /// `text/event-stream`, which is no text to be read at its end but news as they come: that
     /// is meant by its name alone.
     pub fn means(&self, essence: &[u8]) -> bool {
-        if essence.eq_ignore_ascii_case(self.0.as_bytes()) {
-            return true;
-        }
-        let Some(star) = self.0.find('*') else { return false };
-        let (kind, suffix) = (&self.0.as_bytes()[..star], &self.0.as_bytes()[star + 1..]);
+        let range = self.text.as_bytes();
+        let Some(star) = self.star else { return essence.eq_ignore_ascii_case(range) };
+        let (kind, suffix) = (&range[..star], &range[star + 1..]);
         let Some((begin, rest)) = essence.split_at_checked(kind.len()) else { return false };
         let behind = rest.len().checked_sub(suffix.len()).map(|at| &rest[at..]);
-        begin.eq_ignore_ascii_case(kind)
-            && behind.is_some_and(|behind| behind.eq_ignore_ascii_case(suffix))
+        // What differs most often first.
+        behind.is_some_and(|behind| behind.eq_ignore_ascii_case(suffix))
+            && begin.eq_ignore_ascii_case(kind)
             && !essence.eq_ignore_ascii_case(EVENT_STREAM)
     }
 
     /// The range as the policy writes it.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -73,7 +76,7 @@ impl TryFrom<String> for MediaRange {
 
 impl From<MediaRange> for String {
     fn from(range: MediaRange) -> Self {
-        range.0
+        range.text
     }
 }
 

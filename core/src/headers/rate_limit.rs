@@ -1,11 +1,9 @@
 //! RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-11), and the
 //! older `X-RateLimit-*` trio.
 
-use core::fmt;
 use core::time::Duration;
 
-use super::{Fields, list};
-use crate::text::write_number;
+use super::{Fields, Spelled, list};
 use crate::time::ceil_secs;
 
 /// `RateLimit-Policy: "standard";q=100;w=60`
@@ -19,14 +17,9 @@ pub struct RateLimitPolicy<'a> {
     pub window: Duration,
 }
 
-impl fmt::Display for RateLimitPolicy<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"")?;
-        f.write_str(self.name)?;
-        f.write_str("\";q=")?;
-        write_number(f, self.quota)?;
-        f.write_str(";w=")?;
-        write_number(f, ceil_secs(self.window))
+impl Spelled for RateLimitPolicy<'_> {
+    fn spell(&self, write: impl FnMut(&str)) {
+        spell(self.name, (";q=", self.quota), (";w=", self.window), write);
     }
 }
 
@@ -41,15 +34,23 @@ pub struct RateLimit<'a> {
     pub reset: Duration,
 }
 
-impl fmt::Display for RateLimit<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"")?;
-        f.write_str(self.name)?;
-        f.write_str("\";r=")?;
-        write_number(f, self.remaining)?;
-        f.write_str(";t=")?;
-        write_number(f, ceil_secs(self.reset))
+impl Spelled for RateLimit<'_> {
+    fn spell(&self, write: impl FnMut(&str)) {
+        spell(self.name, (";r=", self.remaining), (";t=", self.reset), write);
     }
+}
+
+/// Writes one member of either list: a string with two parameters, a time in seconds the latter.
+fn spell(
+    name: &str,
+    (count, number): (&str, u32),
+    (time, span): (&str, Duration),
+    mut write: impl FnMut(&str),
+) {
+    for piece in ["\"", name, "\"", count, itoa::Buffer::new().format(number), time] {
+        write(piece);
+    }
+    write(itoa::Buffer::new().format(ceil_secs(span)));
 }
 
 /// What a client has left.
@@ -113,14 +114,20 @@ fn number(text: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
+    use alloc::string::String;
+
+    fn spelled(value: &impl Spelled) -> String {
+        let mut text = String::new();
+        value.spell(|piece| text.push_str(piece));
+        text
+    }
 
     #[test]
     fn r7_the_fields_read_as_the_draft_writes_them() {
         let policy = RateLimitPolicy { name: "p", quota: 100, window: Duration::from_secs(60) };
         let now = RateLimit { name: "p", remaining: 50, reset: Duration::from_millis(29_001) };
-        assert_eq!(policy.to_string(), "\"p\";q=100;w=60");
-        assert_eq!(now.to_string(), "\"p\";r=50;t=30");
+        assert_eq!(spelled(&policy), "\"p\";q=100;w=60");
+        assert_eq!(spelled(&now), "\"p\";r=50;t=30");
     }
 
     #[test]

@@ -71,6 +71,7 @@ mod tests {
         assert_eq!(plain, terms(&alloc::format!(r#"{rule},"upstream":"other""#)));
         assert_ne!(plain, terms(&rule.replace("60000", "61000")));
         assert_ne!(plain, terms(&alloc::format!(r#"{rule},"tags":["team"]"#)));
+        #[cfg(feature = "toml")]
         assert_ne!(plain, terms(&alloc::format!(r#"{rule},"compression":0"#)));
         let risky = r#""client_directives":"ignore","unsafe_ignore":["set-cookie"]"#;
         assert_ne!(plain, terms(&rule.replace(r#""client_directives":"ignore""#, risky)));
