@@ -43,6 +43,7 @@ use crate::asking::Turns;
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock;
+use crate::http1::Interim;
 use crate::in_force::InForce;
 use crate::metrics::{History, Hottest, Misses};
 use crate::origin::Origins;
@@ -95,6 +96,8 @@ struct Passage<'a> {
     collapsed: Option<Fwd>,
     /// What is stored was in Redis, and not in memory.
     is_from_redis: bool,
+    /// Where answers go that come before the one; none that its client would take.
+    interim: Option<Interim>,
 }
 
 impl Shared {
@@ -222,14 +225,16 @@ impl Gate {
         request: http::Request<Body>,
         client: Client,
     ) -> Response<Body> {
-        overlay::complete(self.handle_overlaid(request, client).await)
+        overlay::complete(self.handle_overlaid(request, client, None).await)
     }
 
-    /// The same for who can write an [`Overlay`](overlay::Overlay): cheaper out of memory.
+    /// The same for who can write an [`Overlay`](overlay::Overlay), which is cheaper out of
+    /// memory, and perhaps interim answers.
     pub(crate) async fn handle_overlaid(
         self: Arc<Self>,
         request: http::Request<Body>,
         client: Client,
+        interim: Option<Interim>,
     ) -> Response<Body> {
         let mut account = Account::open();
         let (mut parts, body) = request.into_parts();
@@ -301,6 +306,7 @@ impl Gate {
             now,
             collapsed,
             is_from_redis,
+            interim,
         };
         if let Some(closed) = closed.filter(|closed| !closed.serves_cached()) {
             let mut response = answer::closed(&passage, closed, now);

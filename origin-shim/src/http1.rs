@@ -40,8 +40,13 @@ pub use upload::{Broken, Upload};
 
 /// Who answers the requests of a connection.
 pub trait Answering {
-    /// Answers one. It is dropped where the client goes before.
-    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
+    /// Answers one; what comes before the answer goes over `interim`, where the client's version
+    /// has such. It is dropped where the client goes before.
+    fn answer(
+        &self,
+        request: Request<Body>,
+        interim: Option<Interim>,
+    ) -> impl Future<Output = Response<Body>> + Send;
 
     /// The answer to what is no request.
     fn refuse(&self, problem: &Problem) -> Response<Body>;
@@ -54,8 +59,12 @@ struct Door {
 }
 
 impl Answering for Door {
-    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send {
-        Arc::clone(&self.gate).handle_overlaid(request, self.client)
+    fn answer(
+        &self,
+        request: Request<Body>,
+        interim: Option<Interim>,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        Arc::clone(&self.gate).handle_overlaid(request, self.client, interim)
     }
 
     fn refuse(&self, problem: &Problem) -> Response<Body> {

@@ -34,7 +34,7 @@ use crate::body::{Body, BodyError};
 use crate::clock;
 use crate::coder::{CodedBodies, Coder};
 use crate::compressing::Record;
-use crate::http1::{Interim, Upgrade};
+use crate::http1::Upgrade;
 use crate::in_force::InForce;
 use crate::invalidations::{Moment, Void};
 use crate::metrics::{Call, CallMetrics};
@@ -145,9 +145,7 @@ impl Gate {
         let place = Place { key, variant: stale.signature.clone() };
         let Some(turn) = self.shared.turns.refresh(place, passage.now) else { return };
         let (gate, in_force) = (Arc::clone(self), Arc::clone(passage.in_force));
-        let (mut parts, visitor) = (passage.parts.clone(), passage.visitor.clone());
-        // No client waits for what comes before the answer.
-        parts.extensions.remove::<Interim>();
+        let (parts, visitor) = (passage.parts.clone(), passage.visitor.clone());
         tokio::spawn(async move {
             if let Some(refreshed) = gate.refresh(&in_force, &parts, &visitor, turn, stale).await {
                 refreshed.into_body().drain().await;
@@ -182,6 +180,8 @@ impl Gate {
             now: clock::now(),
             collapsed: None,
             is_from_redis: false,
+            // No client waits for what comes before the answer.
+            interim: None,
         };
         let (rule, why) = (plan.cache.ok()?, ForwardReason::Stale);
         let key = turn.key().clone();
@@ -552,6 +552,7 @@ impl Passage<'_> {
 fn question(passage: &Passage<'_>) -> Question {
     let Passage { asked, parts, visitor, offer, .. } = passage;
     let mut question = upstream::question(parts, asked.target, visitor, asked.scheme);
+    question.interim.clone_from(&passage.interim);
     if passage.in_force.policy.model().shim.forwarded {
         upstream::tell_in_forwarded(&mut question.head, visitor, asked.scheme);
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use tidegate_core::Scheme;
 use tidegate_core::respond::Problem;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -184,12 +184,14 @@ where
     async fn exchange(&mut self, head: RequestHead, answering: &impl Answering) -> After {
         self.has_asked = true;
         self.patience.renew();
+        // HTTP/1.0 has none (RFC 9110 §15.2).
+        let interim = (head.version == Version::HTTP_11).then(|| self.interim.open());
         let (request, mut exchange) = match self.begin(head) {
             Ok(begun) => begun,
             Err(why) => return self.refuse(answering.refuse(&why.problem())).await,
         };
         let answered = {
-            let mut answer = pin!(answering.answer(request));
+            let mut answer = pin!(answering.answer(request, interim));
             poll_fn(|context| match answer.as_mut().poll(context) {
                 Poll::Ready(answer) => Poll::Ready(Ok(answer)),
                 Poll::Pending => self.poll_beside(&mut exchange.upload, context).map(Err),
@@ -224,9 +226,6 @@ where
             let (sender, receiver) = Upgrade::new();
             request.extensions_mut().insert(receiver);
             upgrade = Some(sender);
-        }
-        if head.version == http::Version::HTTP_11 {
-            request.extensions_mut().insert(self.interim.open());
         }
         Ok((request, Exchange { asker, persists: head.persists, upload, upgrade }))
     }
@@ -314,7 +313,7 @@ where
 
     /// Sends an answer to what is no request, and closes.
     async fn refuse(&mut self, answer: Response<Body>) -> After {
-        let asker = Asker::new(&http::Method::GET, http::Version::HTTP_11, false);
+        let asker = Asker::new(&http::Method::GET, Version::HTTP_11, false);
         let exchange = Exchange { asker, persists: false, upload: None, upgrade: None };
         match self.send(answer, exchange).await {
             After::Abort => After::Abort,

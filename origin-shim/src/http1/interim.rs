@@ -10,7 +10,7 @@ use super::answer::encode;
 /// Interim answers wait for their client up to this much; more are dropped whole.
 const WAITING_MAX: usize = 16 * 1024;
 
-/// Sends interim answers to the client of one request, which has it among its extensions.
+/// Sends interim answers to the client of one request.
 ///
 /// Once the answer begins they are dropped without a word, as they are where the client's
 /// protocol has none: they are hints, and nobody may rely on them.

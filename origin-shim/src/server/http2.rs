@@ -22,7 +22,7 @@ use super::connection::{Door, HEAD_TIMEOUT, told_to_leave};
 use crate::body::Body;
 use crate::client::Client;
 use crate::gate::Gate;
-use crate::http1::{Answering, Malformed};
+use crate::http1::{Answering, Interim, Malformed};
 use progress::{Progress, Watched};
 
 /// What a client without TLS sends first (RFC 9113 §3.4), as much as tells it from HTTP/1.
@@ -75,7 +75,11 @@ struct Asker {
 }
 
 impl Answering for Asker {
-    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send {
+    fn answer(
+        &self,
+        request: Request<Body>,
+        _: Option<Interim>,
+    ) -> impl Future<Output = Response<Body>> + Send {
         Arc::clone(&self.gate).handle(request, self.client)
     }
 
@@ -105,7 +109,7 @@ where
                 Some(problem) => answering.refuse(&problem),
                 None => {
                     join_cookies(request.headers_mut());
-                    answering.answer(request).await
+                    answering.answer(request, None).await
                 }
             };
             drop(ours);
@@ -191,7 +195,7 @@ mod tests {
     struct Both;
 
     impl Answering for Both {
-        async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        async fn answer(&self, request: Request<Body>, _: Option<Interim>) -> Response<Body> {
             Response::new(match request.uri().path() {
                 "/echo" => request.into_body(),
                 _ => Body::whole(vec![b'x'; 10_000_000]),

@@ -53,7 +53,8 @@ fn list_of<'a>(head: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
     head.get_all(name).iter().flat_map(|line| list::tokens(line.as_bytes()))
 }
 
-/// The question that a client's request is for its upstream, without body.
+/// The question that a client's request is for its upstream, without body, and with nobody who
+/// hears interim answers.
 ///
 /// Fields that belong to the client's connection stay here (RFC 9110 §7.6.1), as do those
 /// that could make the upstream answer for something else than what is in the key.
@@ -95,9 +96,8 @@ pub fn question(parts: &Parts, target: &Target<'_>, visitor: &Visitor, scheme: S
         head.insert(TE, HeaderValue::from_static("trailers"));
         head.insert(CONNECTION, HeaderValue::from_static("te"));
     }
-    let interim = parts.extensions.get::<Interim>().cloned();
     let (method, target, body) = (parts.method.clone(), target.to_string(), Body::empty());
-    Question { method, target, head, body, interim }
+    Question { method, target, head, body, interim: None }
 }
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -28,7 +28,14 @@ type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 struct By(Arc<dyn Fn(Request<Body>) -> Answer + Send + Sync>);
 
 impl Answering for By {
-    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send {
+    fn answer(
+        &self,
+        mut request: Request<Body>,
+        interim: Option<Interim>,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        if let Some(interim) = interim {
+            request.extensions_mut().insert(interim);
+        }
         (self.0)(request)
     }
 
