@@ -118,7 +118,10 @@ impl Cell<'_> {
         let run = Load::of(self.row, self.server.address).run(span)?;
         let asked = services::asked() - asked;
         let cpu = process::cpu(self.server.id())? - cpu;
-        if run.broken > 0 || !self.row.is_as_expected(run.requests, run.refused, asked) {
+        if run.requests == 0
+            || run.broken > 0
+            || !self.row.is_as_expected(run.requests, run.refused, asked)
+        {
             let (name, row) = (self.server.name, self.row.name);
             return Err(io::Error::other(format!("{name}, {row}: {run:?}, origin asked {asked}")));
         }

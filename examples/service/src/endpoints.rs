@@ -1,4 +1,4 @@
-//! The endpoints. None of them knows that answers are stored, but for [`add_task`].
+//! The endpoints. None of them knows that answers are stored, but for `add_task`.
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
