@@ -126,7 +126,7 @@ impl StoredHead {
 }
 
 /// Whether a field says how the body is sent, rather than what it is.
-fn is_of_framing(name: &str) -> bool {
+pub(crate) fn is_of_framing(name: &str) -> bool {
     matches!(
         name,
         "content-length"

@@ -146,7 +146,7 @@ fn trim(value: &[u8]) -> &[u8] {
 
 /// Whether a value has a byte that none may have (RFC 9110 §5.5). Looks at all of them, since
 /// that goes by many at a time.
-fn has_control(value: &[u8]) -> bool {
+pub(crate) fn has_control(value: &[u8]) -> bool {
     value
         .iter()
         .fold(false, |found, byte| found | ((*byte < b' ') & (*byte != b'\t')) | (*byte == 0x7f))

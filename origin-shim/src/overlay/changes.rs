@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use crate::http1::head::has_control;
 use crate::name_bits::bit;
 
 /// Room for the lines that answers usually get.
@@ -170,13 +171,6 @@ impl fmt::Debug for Changes {
             .entries(self.said().map(|(name, value)| (name, value.escape_ascii())))
             .finish()
     }
-}
-
-/// Whether a value has a byte that none may have (RFC 9110 §5.5).
-fn has_control(value: &[u8]) -> bool {
-    value
-        .iter()
-        .fold(false, |found, byte| found | ((*byte < b' ') & (*byte != b'\t')) | (*byte == 0x7f))
 }
 
 /// Appends what `value` displays as.

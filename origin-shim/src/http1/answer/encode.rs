@@ -7,6 +7,7 @@ use super::{Asker, Sending, date, has_content};
 use crate::clock;
 use crate::name_bits;
 use crate::overlay::Overlay;
+use crate::stored_head::is_of_framing;
 
 /// What an answer says of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,16 +163,7 @@ fn number(out: &mut Vec<u8>, length: u64) {
 pub(in crate::http1) fn interim(out: &mut Vec<u8>, status: StatusCode, fields: &HeaderMap) {
     status_line(out, status);
     for (name, value) in fields {
-        let stays = matches!(
-            name.as_str(),
-            "connection"
-                | "keep-alive"
-                | "proxy-connection"
-                | "transfer-encoding"
-                | "upgrade"
-                | "content-length"
-        );
-        if !stays {
+        if !is_of_framing(name.as_str()) {
             field(out, name.as_str(), value.as_bytes());
         }
     }
