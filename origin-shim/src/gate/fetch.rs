@@ -185,7 +185,7 @@ impl Gate {
         };
         let (rule, why) = (plan.cache.ok()?, ForwardReason::Stale);
         let key = turn.key().clone();
-        let stale = match passage.renew_from_redis(&key, stale).await {
+        let stale = match passage.renew(rule, &key, stale).await {
             Renewed::Not(stale) => stale,
             Renewed::ByAnother => {
                 turn.end(End::Stored, passage.now);

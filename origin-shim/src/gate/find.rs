@@ -81,7 +81,7 @@ enum Asks {
 
 /// Whether a stale answer has a fresh one in its place.
 pub(super) enum Renewed {
-    /// It has: another shim has asked for it.
+    /// It has: another request has asked for it, here or at another shim.
     ByAnother,
     /// It has not: this is the latest.
     Not(Arc<Answer>),
@@ -134,7 +134,15 @@ impl Gate {
         {
             let place = passage.place(key);
             let following = match self.shared.turns.join(place.clone(), passage.now) {
-                Joined::Leads(turn) => return (decision, Asks::ForAll(turn)),
+                Joined::Leads(turn) => {
+                    // Who had the turn before may have stored an answer since this one looked.
+                    decision = passage.find(rule, key);
+                    if decision.collapses(passage.asked).is_some() {
+                        return (decision, Asks::ForAll(turn));
+                    }
+                    turn.end(End::Stored, passage.now);
+                    break;
+                }
                 Joined::Alone => break,
                 Joined::Unshared => return (decision, Asks::Unshared),
                 Joined::Follows(following) => following,
@@ -175,8 +183,16 @@ impl Passage<'_> {
         Some(self.store().put(key.clone(), found, self.now))
     }
 
-    /// Puts what another shim has stored meanwhile in the place of a stale answer.
-    pub(super) async fn renew_from_redis(&mut self, key: &CacheKey, stale: Arc<Answer>) -> Renewed {
+    /// Puts what was stored meanwhile, here or by another shim, in the place of a stale answer.
+    pub(super) async fn renew(
+        &mut self,
+        rule: &CacheRule,
+        key: &CacheKey,
+        stale: Arc<Answer>,
+    ) -> Renewed {
+        if let Reuse::Serve { .. } = self.find(rule, key) {
+            return Renewed::ByAnother;
+        }
         match self.look_in_redis(key, Some(&stale)).await {
             Some(found) if found.stored.fresh_for(self.now).is_some() => Renewed::ByAnother,
             Some(found) => Renewed::Not(found),
