@@ -6,7 +6,13 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use tidegate_origin::process_log::{self, Level};
+
+/// An answer is stored by one thread and dropped by another: what is freed has to come back to
+/// whoever allocates next.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Caching and rate limits from one policy file, at the origin.
 #[derive(Parser)]
