@@ -72,6 +72,8 @@ pub struct Reading {
     pub warnings: Report,
     /// Where it says so.
     pub places: Places,
+    /// The text itself: names of variables stand in it, and no secret.
+    pub source: alloc::string::String,
 }
 
 impl Reading {
@@ -119,7 +121,7 @@ pub fn read_closely(
     match policy {
         Some(policy) if context.found.is_empty() => {
             let warnings = Report::new(source, lint::lint(policy.model(), &places));
-            Ok(Reading { policy, warnings, places })
+            Ok(Reading { policy, warnings, places, source: source.into() })
         }
         _ => Err(Report::new(&context.without_secrets(source), context.found)),
     }

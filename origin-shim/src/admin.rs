@@ -1,8 +1,11 @@
-//! The admin listener: an HTTP API on a socket of its own, by which a running shim is operated.
+//! The admin listener: an HTTP API on a socket of its own, by which a running shim is operated,
+//! and a page for people who do that.
 //!
 //! | request | what it does |
 //! |---|---|
+//! | `GET /` | the dashboard, a page |
 //! | `GET /status` | what runs, since when, under which policy and overrides |
+//! | `GET /policy` | the text of the policy file that is in force |
 //! | `GET /metrics` | what is counted, in the text format of Prometheus |
 //! | `GET /stats` | the same as JSON, with the hottest URLs and the latest misses |
 //! | `GET /events` | the last hour, and the same each second, as server-sent events |
@@ -22,10 +25,12 @@
 
 mod answer;
 mod body;
+mod dashboard;
 mod events;
 mod guard;
 mod limits;
 mod maintenance;
+mod policy;
 mod purge;
 mod reload;
 mod router;
@@ -42,7 +47,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::Socket;
-use tidegate_core::policy::{self, Listen};
+use tidegate_core::policy::{Admin, Listen};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
@@ -84,7 +89,7 @@ impl AdminListener {
     /// Binds it as the policy says, or takes the socket that was passed for it; `environment`
     /// answers for the token.
     pub fn bind(
-        rule: &policy::Admin,
+        rule: &Admin,
         inherited: &mut Inherited,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, AdminError> {

@@ -52,6 +52,8 @@ pub struct Control {
 pub struct Start {
     /// The policy file.
     pub policy: PathBuf,
+    /// What it says.
+    pub source: Arc<str>,
     /// Where the policy says to listen.
     pub listen: Vec<Listen>,
     /// The command line says where to listen, whatever the policy does.
@@ -67,7 +69,9 @@ pub struct Start {
 pub struct Said {
     /// The overrides.
     pub overrides: Overrides,
-    /// When the policy file was read.
+    /// What the policy file said when it was read.
+    pub source: Arc<str>,
+    /// When that was.
     pub read_at: Timestamp,
 }
 
@@ -91,6 +95,14 @@ pub struct Reloaded {
     pub warnings: String,
     /// What of it needs a restart, and which overrides fit no more.
     pub notes: Vec<String>,
+}
+
+/// The policy file, and what was made of it.
+struct ReadAgain {
+    next: InForce,
+    certificates: Option<Loaded>,
+    source: Arc<str>,
+    warnings: String,
 }
 
 /// Why a policy does not come into force; the one that is stays.
@@ -135,7 +147,8 @@ impl Control {
             audit::refused(&Who::Start, "keep", "", &json!(null), &misfit.to_string());
         }
         shared.put_in_force(in_force.with_overrides(&overrides, start.at));
-        let said = RwLock::new(Said { overrides, read_at: start.at });
+        let said =
+            RwLock::new(Said { overrides, source: Arc::clone(&start.source), read_at: start.at });
         let changed = watch::Sender::default();
         let (turn, good, refused) = Default::default();
         Ok(Self { shared, tls, start, turn, said, good, refused, changed })
@@ -205,7 +218,7 @@ impl Control {
         let before = self.shared.in_force();
         let old = before.file.hash();
         match self.read_again(&before).await {
-            Ok((next, certificates, warnings)) => {
+            Ok(ReadAgain { next, certificates, source, warnings }) => {
                 if let Some(certificates) = certificates {
                     self.tls.put_in_force(certificates);
                 }
@@ -214,7 +227,7 @@ impl Control {
                 let mut overrides = self.said().overrides;
                 let misfits = overrides.drop_misfits(&next.file);
                 notes.extend(misfits.iter().map(|misfit| format!("dropped an override: {misfit}")));
-                self.put_in_force(&next, overrides, Some(clock::now()));
+                self.put_in_force(&next, overrides, Some(source));
                 self.good.fetch_add(1, Ordering::Relaxed);
                 audit::record(who, "reload", "", &json!(old), &json!(after));
                 Ok(Reloaded { before: old, after, warnings, notes })
@@ -323,14 +336,11 @@ impl Control {
         }
     }
 
-    async fn read_again(
-        &self,
-        before: &InForce,
-    ) -> Result<(InForce, Option<Loaded>, String), ReloadError> {
+    async fn read_again(&self, before: &InForce) -> Result<ReadAgain, ReloadError> {
         let reading = policy_file::read(&self.start.policy).map_err(ReloadError::Policy)?;
         let file = self.start.policy.display().to_string();
         let warnings = reading.warnings.display(&file).to_string();
-        let policy = reading.policy;
+        let (policy, source) = (reading.policy, reading.source.into());
         let certificates = self.load_certificates(&policy).map_err(ReloadError::Certificates)?;
         let edge = before.edge.succeed(&policy, |name| std::env::var(name).ok());
         let edge = edge.map_err(ReloadError::Signature)?;
@@ -359,16 +369,12 @@ impl Control {
             None => None,
         };
         let next = before.with_file(policy, edge, tokens, redis, second_tier);
-        Ok((next, certificates, warnings))
+        Ok(ReadAgain { next, certificates, source, warnings })
     }
 
-    /// Puts what was made of the file in force, with these overrides.
-    fn put_in_force(
-        &self,
-        next: &InForce,
-        overrides: Overrides,
-        read_at: Option<Timestamp>,
-    ) -> Kept {
+    /// Puts what was made of the file in force, with these overrides; of a file that was read
+    /// again, what it says.
+    fn put_in_force(&self, next: &InForce, overrides: Overrides, source: Option<Arc<str>>) -> Kept {
         self.shared.put_in_force(next.with_overrides(&overrides, clock::now()));
         let kept = match state_path(&self.start).map(|path| state_file::write(&path, &overrides)) {
             None => Kept::InMemory,
@@ -377,7 +383,10 @@ impl Control {
         };
         let mut said = self.said.write().unwrap_or_else(PoisonError::into_inner);
         said.overrides = overrides;
-        said.read_at = read_at.unwrap_or(said.read_at);
+        if let Some(source) = source {
+            said.source = source;
+            said.read_at = clock::now();
+        }
         drop(said);
         self.changed.send_replace(());
         kept

@@ -74,9 +74,9 @@ fn with_page(reading: Reading, path: &Path, page: PathBuf) -> Result<Reading, Po
     };
     let html = std::fs::read_to_string(&page).map_err(error)?;
     let too_long = || error(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 64 KiB"));
-    let Reading { policy, warnings, places } = reading;
+    let Reading { policy, warnings, places, source } = reading;
     let policy = policy.with_page(html).ok_or_else(too_long)?;
-    Ok(Reading { policy, warnings, places })
+    Ok(Reading { policy, warnings, places, source })
 }
 
 impl fmt::Display for PolicyError {

@@ -242,6 +242,49 @@ fn a_token_is_asked_for_where_the_policy_names_one() {
 }
 
 #[test]
+fn p10_the_dashboard_is_loaded_without_the_token_and_says_nothing_by_itself() {
+    const TOKEN: &str = "correct horse battery staple";
+    let gate = Gate::open_with("token = \"${OPS_TOKEN}\"", &[("OPS_TOKEN", TOKEN)]);
+    let get = |path: &str, (name, value): (&str, &str)| {
+        gate.admin.send(&Request::get(path).header(name, value))
+    };
+    let any = ("Accept", "*/*");
+    for (path, content_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/dashboard/main.js", "text/javascript; charset=utf-8"),
+        ("/dashboard/style.css", "text/css; charset=utf-8"),
+    ] {
+        let page = get(path, any);
+        assert_eq!((page.status, page.header("content-type")), (200, Some(content_type)));
+        assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+        let policy = page.header("content-security-policy").unwrap_or_default();
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(get(path, ("Host", "evil.example:9180")).status, 421, "{path}");
+        assert_eq!(get(path, ("Sec-Fetch-Site", "cross-site")).status, 403, "{path}");
+    }
+    assert_eq!(get("/dashboard/nothing.js", any).status, 401);
+    for path in ["/policy", "/stats", "/events"] {
+        assert_eq!(get(path, any).status, 401, "{path}");
+    }
+}
+
+#[test]
+fn r9_the_text_of_the_policy_in_force_is_told_and_not_that_of_a_file_that_is_refused() {
+    let gate = Gate::open("");
+    let told = || gate.admin.get("/policy").json();
+    let before = gate.file.text();
+    assert_eq!(told()["text"], before);
+    assert_eq!(told()["hash"], gate.admin.get("/status").json()["policy"]["hash"]);
+    gate.file.rewrite("schema = 1\nnonsense = 1\n");
+    assert_eq!(gate.post("/reload").status, 422);
+    assert_eq!(told()["text"], before);
+    let after = before.replace("2 per 1h", "3 per 1h");
+    gate.file.rewrite(&after);
+    assert_eq!(gate.post("/reload").status, 200);
+    assert_eq!(told()["text"], after);
+}
+
+#[test]
 fn an_admin_listener_for_everybody_without_a_token_is_an_error_with_its_place() {
     let policy = PolicyFile::with_text("schema = 1\n[admin]\nlisten = \"0.0.0.0:0\"\n");
     for refused in [shim::check(&policy), shim::refused_serve(&policy)] {

@@ -32,7 +32,10 @@ fn p10_all_numbers_can_be_had_as_json() {
     assert_eq!(kept["outcomes"], json!({ "HIT": 3, "MISS": 1 }));
     assert_eq!(kept["statuses"], json!({ "200": 4 }));
     assert_eq!(kept["reasons"], json!({ "uri-miss": 1 }));
-    assert_eq!(named(&stats["upstreams"], "held")["statuses"], json!({ "200": 1 }));
+    let held = named(&stats["upstreams"], "held");
+    assert_eq!(held["statuses"], json!({ "200": 1 }));
+    assert_eq!(held["servers"], json!({ "all": 1, "up": 1, "left_out": 0, "down": 0 }));
+    assert_eq!(held["breaker_open"], false);
     assert_eq!(named(&stats["zones"], "default")["entries"], 1);
     assert_eq!(stats["ready"]["status"], "ok");
     assert!(stats["process"]["resident"].as_u64().is_some_and(|bytes| bytes > 1 << 20));
@@ -98,7 +101,7 @@ fn p10_top_shows_what_happens_between_two_looks() {
     assert!(top.status.success(), "{top:?}");
     let first = top.stdout.lines().next().unwrap_or_default();
     assert!(first.starts_with("tidegate ") && first.ends_with(" ok"), "{first}");
-    for word in ["requests/s", "kept", "held", "default", "connections", "memory"] {
+    for word in ["requests/s", "kept", "held", "default", "connections", "memory", "1 of 1"] {
         assert!(top.stdout.contains(word), "{word} in {}", top.stdout);
     }
     assert!(!top.stdout.contains('\x1b'), "plain text");

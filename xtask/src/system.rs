@@ -94,6 +94,13 @@ pub(crate) const PROMTOOL: Component = Component {
     packages: &["prometheus"],
 };
 
+/// In which the dashboard is tested.
+pub(crate) const CHROMIUM: Component = Component {
+    what: "Chromium, in which the dashboard is tested",
+    present: || run::answer("/usr/bin/chromium", &["--version"]).is_some(),
+    packages: &["chromium"],
+};
+
 /// What the validators from PyPI run on.
 pub(crate) const PYTHON: Component = Component {
     what: "Python with `venv`, for validators of manifests",

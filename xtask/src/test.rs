@@ -4,11 +4,13 @@
 //! all that is wrong. `--fast` is the part worth waiting for while editing.
 
 mod core_alone;
+mod dashboard_tests;
 mod deployed;
 mod deployment;
 mod edge_tests;
 mod ledger;
 mod licences;
+mod node_tests;
 mod other_policies;
 mod rust;
 mod session;
@@ -29,6 +31,7 @@ const CONFORMANCE: &str = "the public HTTP cache tests, through the shim";
 const TOOLS: &str = "tools for the worker";
 const WORKER: &str = "the worker";
 const CASES_WORKER: &str = "the worker with the policy of the cases";
+const DASHBOARD: &str = "the dashboard, in Chromium";
 const DEPLOYED: &str = "what is deployed is valid";
 const CASES: &str = "the cases, at the edge";
 const PARITY: &str = "edge and shim decide alike";
@@ -50,9 +53,11 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     // Its cases are the suite's, not our requirements: no test is counted.
     if programs {
         session.check(CONFORMANCE, || conformance::check(workspace));
+        session.check_tests(DASHBOARD, || dashboard_tests::run(workspace));
         session.check_tests(DEPLOYED, || deployed::check(workspace));
     } else {
         session.leave_out(CONFORMANCE, PROGRAMS);
+        session.leave_out(DASHBOARD, PROGRAMS);
         session.leave_out(DEPLOYED, PROGRAMS);
     }
     session.check("licences and sources of the dependencies", || licences::check(workspace));

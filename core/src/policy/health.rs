@@ -58,6 +58,13 @@ pub struct UpstreamSeen {
     pub breaker_open: bool,
 }
 
+impl UpstreamSeen {
+    /// How many are down by their health checks.
+    pub const fn down(&self) -> usize {
+        self.servers.saturating_sub(self.up).saturating_sub(self.left_out)
+    }
+}
+
 impl Policy {
     /// What a request with this method and path, as it came, asks of the shim's health; `None` if
     /// it asks for something else, or for what a route of exactly this path answers.

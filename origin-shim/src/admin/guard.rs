@@ -50,10 +50,16 @@ impl Guard {
 
     /// The answer to a request that may not do what it asks for.
     pub(super) fn check(&self, parts: &Parts) -> Result<(), Problem> {
-        self.check_host(&parts.headers)?;
-        check_site(&parts.headers)?;
+        self.check_page(parts)?;
         self.check_token(&parts.headers)?;
         check_content_type(parts)
+    }
+
+    /// The answer to who may not even load a page that holds nothing: whoever may comes without
+    /// the token, for which the page has yet to ask.
+    pub(super) fn check_page(&self, parts: &Parts) -> Result<(), Problem> {
+        self.check_host(&parts.headers)?;
+        check_site(&parts.headers)
     }
 
     /// A page of another site can give itself this machine's address by its own name (DNS

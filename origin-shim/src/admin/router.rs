@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use super::answer::{Answer, Body, Problem, events, respond, text};
 use super::events::Events;
 use super::guard::Guard;
-use super::{body, limits, maintenance, purge, reload, status};
+use super::{body, dashboard, limits, maintenance, policy, purge, reload, status};
 use crate::audit::Who;
 use crate::control::Control;
 use crate::metrics::{self, Snapshot};
@@ -23,6 +23,9 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
+    if let Some(page) = dashboard::file(parts.uri.path()).filter(|_| is_look(&parts)) {
+        return guard.check_page(&parts).map_or_else(|problem| respond(Err(problem)), |()| page);
+    }
     let answer = match guard.check(&parts) {
         Err(problem) => Err(problem),
         Ok(()) if is_look(&parts) && parts.uri.path() == "/metrics" => {
@@ -50,6 +53,7 @@ async fn route(control: &Control, who: &Who, method: &str, path: &str, body: Str
     let method = if method == "HEAD" { "GET" } else { method };
     match (method, &*segments) {
         ("GET", ["stats"]) => Ok(metrics::describe(control)),
+        ("GET", ["policy"]) => Ok(policy::show(control)),
         ("GET", ["status"]) => Ok(status::show(control)),
         ("POST", ["reload"]) => reload::reload(control, who).await,
         ("POST", ["purge"]) => purge::purge(control, who, body).await,
@@ -64,15 +68,17 @@ async fn route(control: &Control, who: &Who, method: &str, path: &str, body: Str
         ("GET", ["maintenance"]) => Ok(maintenance::show(control)),
         ("PUT", ["maintenance"]) => maintenance::set(control, who, body).await,
         ("DELETE", ["maintenance"]) => maintenance::end(control, who).await,
-        (_, ["status" | "metrics" | "stats" | "events" | "limits"] | ["limits", _, "blocked"]) => {
-            Err(Problem::method("GET, HEAD"))
-        }
+        (
+            _,
+            ["" | "status" | "policy" | "metrics" | "stats" | "events" | "limits"]
+            | ["limits", _, "blocked"],
+        ) => Err(Problem::method("GET, HEAD")),
         (_, ["limits", _, "blocked", _]) => Err(Problem::method("DELETE")),
         (_, ["reload" | "purge"]) => Err(Problem::method("POST")),
         (_, ["limits", _] | ["maintenance"]) => Err(Problem::method("GET, HEAD, PUT, DELETE")),
         _ => Err(Problem::unknown(
             "There is no such page of the admin listener.",
-            "known are /status, /metrics, /stats, /events, /reload, /purge, /limits, /limits/NAME, /limits/NAME/blocked and /maintenance",
+            "known are /, /status, /policy, /metrics, /stats, /events, /reload, /purge, /limits, /limits/NAME, /limits/NAME/blocked and /maintenance",
         )),
     }
 }

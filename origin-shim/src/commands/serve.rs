@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         Inherited::from_environment().map_err(|error| format!("tidegate: {error}"))?;
     let reading = arguments.policy.read()?;
     process_log::report(Level::Warning, arguments.policy.warnings(&reading));
-    let policy = reading.policy;
+    let (policy, source) = (reading.policy, reading.source.into());
     let edge = EdgeSignature::new(&policy, |name| std::env::var(name).ok())
         .map_err(|bad| format!("tidegate: {bad}\n= hint: {}", edge_signature::HINT))?;
     let tokens = tokens(&policy)?;
@@ -63,6 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
     let start = Start {
         policy: arguments.policy.policy.clone(),
+        source,
         listen: policy.model().shim.listen.clone(),
         listen_is_given: !arguments.listen.is_empty(),
         admin: policy.model().admin.clone(),

@@ -86,13 +86,15 @@ fn view(before: &Value, now: &Value) -> String {
     }
     lines.push(limits.to_string());
 
-    let mut upstreams = Table::new(&["upstream", "req/s", "errors/s", "in flight", "p50", "p95"]);
+    let mut upstreams =
+        Table::new(&["upstream", "req/s", "errors/s", "in flight", "p50", "p95", "servers"]);
     for (before, now) in pairs(&before["upstreams"], &now["upstreams"]) {
         let rate = |field| span.rate(span.between(before, now, field));
         let [p50, p95, _] = times(before, now);
         let in_flight = number(&now["in_flight"]).to_string();
         let name = text(&now["name"]).into();
-        upstreams.row([name, rate("count"), rate("failed"), in_flight, p50, p95]);
+        let servers = servers(now);
+        upstreams.row([name, rate("count"), rate("failed"), in_flight, p50, p95, servers]);
     }
     lines.push(upstreams.to_string());
 
@@ -105,6 +107,16 @@ fn view(before: &Value, now: &Value) -> String {
     lines.push(zones.to_string());
     lines.retain(|line| !line.is_empty());
     lines.join("\n")
+}
+
+/// How many of an upstream's servers may be asked; a folder of files has none.
+fn servers(upstream: &Value) -> String {
+    let servers = &upstream["servers"];
+    match (upstream["breaker_open"].as_bool(), number(&servers["up"]), number(&servers["all"])) {
+        (None, ..) => "-".into(),
+        (Some(true), ..) => "breaker open".into(),
+        (Some(false), up, all) => format!("{up} of {all}"),
+    }
 }
 
 fn head(now: &Value) -> String {

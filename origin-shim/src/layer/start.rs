@@ -37,6 +37,7 @@ pub(super) async fn control(path: &Path) -> Result<(Control, String), StartError
     let policy = reading.policy;
     let start = Start {
         policy: path.into(),
+        source: reading.source.into(),
         listen: policy.model().shim.listen.clone(),
         listen_is_given: true,
         admin: policy.model().admin.clone(),

@@ -115,8 +115,8 @@ impl Text {
         let name = "tidegate_upstream_servers";
         self.family(name, "gauge", "Servers of an upstream, and what may be asked of them.");
         for (upstream, seen) in &snapshot.servers {
-            let down = seen.servers.saturating_sub(seen.up + seen.left_out);
-            for (state, count) in [("up", seen.up), ("left-out", seen.left_out), ("down", down)] {
+            let states = [("up", seen.up), ("left-out", seen.left_out), ("down", seen.down())];
+            for (state, count) in states {
                 self.sample(name, &[("upstream", upstream), ("state", state)], count);
             }
         }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use tidegate_core::time::rfc3339::Rfc3339;
 
 use super::calls::CallsTold;
-use super::histogram::Measured;
+use super::histogram::{BOUNDS, Measured};
 use super::history::Totals;
 use super::hottest::EVERY;
 use super::route::RouteTold;
@@ -49,6 +49,7 @@ fn numbers(snapshot: &Snapshot) -> Value {
         "policy": { "hash": snapshot.policy, "read": Rfc3339(snapshot.read).to_string() },
         "reloads": { "good": snapshot.reloads.good, "refused": snapshot.reloads.refused },
         "maintenance": snapshot.maintenance,
+        "bounds": BOUNDS,
         "ready": operating::checks(&snapshot.checks),
         "requests": {
             "count": totals.requests,
@@ -58,7 +59,7 @@ fn numbers(snapshot: &Snapshot) -> Value {
             "seconds": seconds(&totals.durations),
         },
         "routes": snapshot.routes.iter().map(route).collect::<Vec<_>>(),
-        "upstreams": snapshot.upstreams.iter().map(upstream).collect::<Vec<_>>(),
+        "upstreams": snapshot.upstreams.iter().map(|told| upstream(told, snapshot)).collect::<Vec<_>>(),
         "limits": snapshot.limits.iter().map(|limit| json!({
             "name": limit.name,
             "allowed": limit.told.allowed,
@@ -110,9 +111,15 @@ fn route((name, told): &(String, RouteTold)) -> Value {
     })
 }
 
-fn upstream((name, told): &(String, CallsTold)) -> Value {
+/// A folder of files has no servers.
+fn upstream((name, told): &(String, CallsTold), snapshot: &Snapshot) -> Value {
+    let seen = snapshot.servers.iter().find(|(of, _)| of == name).map(|(_, seen)| seen);
     json!({
         "name": name,
+        "servers": seen.map(|seen| json!({
+            "all": seen.servers, "up": seen.up, "left_out": seen.left_out, "down": seen.down(),
+        })),
+        "breaker_open": seen.map(|seen| seen.breaker_open),
         "count": told.ended(),
         "failed": told.failed(),
         "in_flight": told.in_flight,

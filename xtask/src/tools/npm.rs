@@ -1,5 +1,5 @@
-//! Tools from npm: wrangler with its workerd, a Node for them, esbuild, binaryen,
-//! and the public HTTP cache tests; and apart from them what benches measure beside.
+//! Tools from npm: wrangler with its workerd, a Node for them, esbuild, binaryen, the public
+//! HTTP cache tests, and what drives and judges pages in a browser; and apart from them what benches measure beside.
 //!
 //! `package.json` takes Node from the platform packages behind the npm package
 //! `node`, which would otherwise fetch the same thing from an install script,
@@ -34,8 +34,7 @@ pub(super) struct NodeModules {
 
 /// Runs `npm ci`, unless the packages are those of the lock file already.
 pub(super) fn prepare(workspace: &Workspace) -> Result<NodeModules> {
-    let what =
-        "Installing wrangler, its Node, esbuild, binaryen and the HTTP cache tests: `npm ci`";
+    let what = "Installing wrangler, its Node, esbuild, binaryen, the HTTP cache tests, playwright: `npm ci`";
     let fingerprint = install(workspace, workspace.root(), what)?;
     let folder = workspace.path("node_modules");
     let bin = folder.join(".bin");
