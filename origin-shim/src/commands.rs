@@ -12,6 +12,8 @@ pub(crate) mod publish;
 mod published;
 pub(crate) mod purge;
 pub(crate) mod reload;
+#[cfg(feature = "replay")]
+pub(crate) mod replay;
 pub(crate) mod rollback;
 pub(crate) mod schema;
 pub(crate) mod serve;

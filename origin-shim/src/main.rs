@@ -32,6 +32,9 @@ enum Command {
     Explain(commands::explain::Arguments),
     /// Say what another policy would decide differently
     Diff(commands::diff::Arguments),
+    /// Say what the policy would have made of the requests in access logs
+    #[cfg(feature = "replay")]
+    Replay(commands::replay::Arguments),
     /// Put the policy in force at the edge, in place of the one that its worker was built with
     Publish(commands::publish::Arguments),
     /// Put a policy in force at the edge that was so before
@@ -60,6 +63,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Diff(arguments) => return commands::diff::run(&arguments),
+        #[cfg(feature = "replay")]
+        Command::Replay(arguments) => commands::replay::run(&arguments),
         Command::Publish(arguments) => commands::publish::run(&arguments),
         Command::Rollback(arguments) => commands::rollback::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),
