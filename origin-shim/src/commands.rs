@@ -6,6 +6,8 @@ mod edge;
 pub(crate) mod explain;
 mod kv;
 pub(crate) mod limits;
+#[cfg(feature = "load")]
+pub(crate) mod load;
 pub(crate) mod maintenance;
 mod operate;
 pub(crate) mod publish;

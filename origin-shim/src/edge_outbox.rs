@@ -20,6 +20,7 @@ use tidegate_core::policy::Edge;
 use tidegate_core::purge::order::{ITEMS_MAX, Order};
 use tidegate_core::{Host, Method, Policy, Scheme, Target, Tier};
 use tokio::sync::Notify;
+use tokio_rustls::rustls::crypto::ring;
 
 /// As many wait at most to be sent.
 const WAITING_MAX: usize = 10_000;
@@ -249,7 +250,7 @@ pub async fn send(url: &str, token: &str, order: &Order) -> Result<(), NotTold> 
     let secret = secret.ok_or_else(|| NotTold::NoToken(token.to_owned()))?;
     let exchange = async {
         let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()
+            .with_provider_and_native_roots(ring::default_provider())
             .map_err(|_| NotTold::NoRoots)?
             .https_or_http()
             .enable_http1()

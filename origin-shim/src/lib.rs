@@ -17,6 +17,7 @@ pub mod clock;
 pub mod coder;
 pub mod compressing;
 pub mod control;
+mod crypto;
 pub mod edge_outbox;
 pub mod edge_signature;
 mod encoder;

@@ -51,6 +51,9 @@ enum Command {
     Maintenance(commands::maintenance::Arguments),
     /// Void what shims and the edge have stored
     Purge(commands::purge::Arguments),
+    /// Let virtual users visit a website, and judge what they find
+    #[cfg(feature = "load")]
+    Load(commands::load::Arguments),
     /// Write what the limits of the policy need into `wrangler.toml`
     Wrangler(commands::wrangler::Arguments),
     /// Print the JSON Schema of policy files, for editors
@@ -73,6 +76,8 @@ fn main() -> ExitCode {
         Command::Limits(arguments) => commands::limits::run(&arguments),
         Command::Maintenance(arguments) => commands::maintenance::run(&arguments),
         Command::Purge(arguments) => commands::purge::run(&arguments),
+        #[cfg(feature = "load")]
+        Command::Load(arguments) => return commands::load::run(&arguments),
         Command::Wrangler(arguments) => commands::wrangler::run(&arguments),
         Command::Schema(arguments) => commands::schema::run(&arguments),
     };

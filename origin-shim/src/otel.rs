@@ -22,6 +22,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::rustls::crypto::ring;
 
 use crate::request_log::Line;
 
@@ -166,7 +167,8 @@ impl Exporter {
 type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 fn client() -> std::io::Result<HttpClient> {
-    let https = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http();
+    let https = HttpsConnectorBuilder::new();
+    let https = https.with_provider_and_native_roots(ring::default_provider())?.https_or_http();
     Ok(Client::builder(TokioExecutor::new()).build(https.enable_http1().build()))
 }
 

@@ -15,6 +15,7 @@ use super::PATIENCE;
 use super::address::Address;
 use super::cluster::Masters;
 use super::digest::Digest;
+use crate::crypto;
 
 /// A connection that any number of requests ask over at once.
 #[derive(Clone)]
@@ -29,6 +30,7 @@ impl Link {
     /// Connects; to a sentinel's master, to whichever that is now. Of what was there `before`, a
     /// cluster keeps what is well.
     pub(super) async fn connect(address: &Address, before: Option<&Self>) -> RedisResult<Self> {
+        crypto::choose();
         match address {
             Address::One(node) => connect(node).await.map(Self::One),
             Address::Cluster(nodes) => {

@@ -11,6 +11,7 @@ use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tidegate_core::token::{BadKeySet, KeySet, RemoteKeys};
+use tokio_rustls::rustls::crypto::ring;
 
 /// The whole exchange may take so long.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,7 +59,7 @@ impl KeySource {
     /// Over a connection of its own: the next time is minutes away.
     async fn exchange(&self) -> Result<Bytes, FetchError> {
         let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()
+            .with_provider_and_native_roots(ring::default_provider())
             .map_err(|_| FetchError::NoRoots)?
             .https_or_http()
             .enable_http1()
