@@ -1,6 +1,8 @@
 //! What the policy does with a request, and why: the same decisions, put into words.
 
 mod sources;
+mod url;
+mod who;
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -12,6 +14,9 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use serde::Serialize;
+
+pub use url::{BadUrl, Url};
+pub use who::Who;
 
 use crate::compress::{self, CompressionRule, Offer, Uncompressed};
 use crate::freshness::Exchange;

@@ -1,16 +1,14 @@
 //! `tidegate explain`
 
 use std::error::Error;
-use std::fmt;
 use std::net::IpAddr;
 
 use clap::{Args, ValueEnum};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use serde_json::{Value, json};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::json;
 use tidegate_core::document::Reading;
-use tidegate_core::explain::explain;
-use tidegate_core::token::Refusal;
-use tidegate_core::{Host, Identity, Method, Policy, Request, Scheme, Target, Tier};
+use tidegate_core::explain::{Url, Who, explain};
+use tidegate_core::{Host, Method, Policy, Request, Target, Tier};
 use tidegate_origin::client::Client;
 use tidegate_origin::clock;
 use tidegate_origin::tokens::Tokens;
@@ -58,20 +56,21 @@ enum TierName {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let Reading { policy, places, .. } = arguments.policy.read()?;
-    let url = Url::parse(&arguments.url)?;
+    let url = Url::parse(&arguments.url);
+    let url = url.map_err(|bad| format!("{bad}\n= hint: {}", Url::HINT))?;
     let mut fields = HeaderMap::new();
     for (name, value) in &arguments.headers {
         fields.append(name, value.clone());
     }
     let host =
-        Host::parse(&url.host, url.scheme).map_err(|_| format!("`{}` names no host", url.host))?;
-    let target = Target::parse(&url.target).map_err(|bad| format!("`{}`: {bad}", url.target))?;
+        Host::parse(url.host, url.scheme).map_err(|_| format!("`{}` names no host", url.host))?;
+    let target = Target::parse(url.target).map_err(|bad| format!("`{}`: {bad}", url.target))?;
     let method_name = arguments.method_name();
     let method = Method::parse(method_name);
     let request = Request::read(method, url.scheme, &host, &target, &fields);
     let client = Client { ip: Some(arguments.client), scheme: url.scheme };
     let visitor = identify(&policy, client, &fields)?;
-    let who = Who::of(&visitor, &policy);
+    let who = Who::of(&visitor.identity, visitor.refusal, &policy);
     let tiers = match arguments.tier {
         Some(TierName::Edge) => vec![Tier::Edge],
         Some(TierName::Origin) => vec![Tier::Origin],
@@ -94,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             "method": method_name,
             "url": normalised,
             "policy": policy.hash(),
-            "identity": who.json(),
+            "identity": who,
             "tiers": explanations,
         });
         println!("{document:#}");
@@ -116,81 +115,6 @@ fn identify(
     let tokens = Tokens::offline(&policy.model().identity, &|name| std::env::var(name).ok());
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     Ok(runtime.block_on(Visitor::identify(policy, &tokens, client, None, fields, clock::now())))
-}
-
-/// Who asks, in words.
-struct Who<'a> {
-    identity: &'a Identity,
-    refusal: Option<Refusal>,
-    /// What a bad token is answered with.
-    denied: Option<u16>,
-}
-
-impl<'a> Who<'a> {
-    fn of(visitor: &'a Visitor, policy: &Policy) -> Self {
-        let denied = policy.objection(visitor.refusal).map(|problem| problem.status);
-        Self { identity: &visitor.identity, refusal: visitor.refusal, denied }
-    }
-
-    fn json(&self) -> Value {
-        json!({
-            "kind": match self.identity {
-                Identity::Anonymous => "anonymous",
-                Identity::Opaque(_) => "credential",
-                Identity::Verified(_) => "user",
-            },
-            "user": self.identity.user(),
-            "refused": self.refusal.map(Refusal::as_str),
-            "why": self.refusal.map(Refusal::explain),
-            "status": self.denied,
-        })
-    }
-}
-
-impl fmt::Display for Who<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.identity {
-            Identity::Anonymous => f.write_str("anonymous")?,
-            Identity::Opaque(hash) => write!(f, "credential ~{hash}, not verified")?,
-            Identity::Verified(user) => write!(f, "user {}", user.name().escape_debug())?,
-        }
-        if let Some(refusal) = self.refusal {
-            write!(f, ": {} ({refusal})", refusal.explain().trim_end_matches('.'))?;
-        }
-        if let Some(status) = self.denied {
-            write!(f, "; answered with {status}")?;
-        }
-        Ok(())
-    }
-}
-
-/// A URL taken apart, but not yet normalised.
-struct Url {
-    scheme: Scheme,
-    host: String,
-    target: String,
-}
-
-impl Url {
-    fn parse(text: &str) -> Result<Self, String> {
-        if text.starts_with('/') {
-            return Ok(Self {
-                scheme: Scheme::Http,
-                host: "localhost".into(),
-                target: text.into(),
-            });
-        }
-        let hint = "= hint: write a URL like http://localhost:8080/plugins/app.js, or a path";
-        let uri: Uri = text.parse().map_err(|_| format!("`{text}` is no URL\n{hint}"))?;
-        let scheme = match uri.scheme_str() {
-            Some("http") => Scheme::Http,
-            Some("https") => Scheme::Https,
-            _ => return Err(format!("`{text}` has neither http nor https\n{hint}")),
-        };
-        let host = uri.authority().map(ToString::to_string).unwrap_or_default();
-        let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        Ok(Self { scheme, host, target })
-    }
 }
 
 fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
