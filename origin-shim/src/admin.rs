@@ -4,6 +4,7 @@
 //! | request | what it does |
 //! |---|---|
 //! | `GET /` | the dashboard, a page |
+//! | `GET /playground` | what a policy would do with a request, a page |
 //! | `GET /status` | what runs, since when, under which policy and overrides |
 //! | `GET /policy` | the text of the policy file that is in force |
 //! | `GET /metrics` | what is counted, in the text format of Prometheus |
@@ -30,6 +31,7 @@ mod events;
 mod guard;
 mod limits;
 mod maintenance;
+mod playground;
 mod policy;
 mod purge;
 mod reload;

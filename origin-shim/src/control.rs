@@ -54,6 +54,8 @@ pub struct Start {
     pub policy: PathBuf,
     /// What it says.
     pub source: Arc<str>,
+    /// The page of the playground, where one was given.
+    pub playground: Option<Arc<str>>,
     /// Where the policy says to listen.
     pub listen: Vec<Listen>,
     /// The command line says where to listen, whatever the policy does.

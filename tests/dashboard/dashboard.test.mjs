@@ -1,15 +1,12 @@
 // P10: the dashboard, in a browser, beside a shim that has something to do.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { after, test } from "node:test";
 
-import { block, closeBrowser, openPage, openShim, traffic } from "./harness.mjs";
+import { accessibility, block, closeBrowser, openPage, openShim, tabTo, traffic } from "./harness.mjs";
 
 after(closeBrowser);
 
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const TOKEN = "correct horse battery staple";
 
 /** A dashboard that shows numbers. */
@@ -38,14 +35,6 @@ async function eventually(look, isSo) {
     assert.ok(Date.now() < end, `at last: ${JSON.stringify(value)}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-/** What axe finds against the page as it is. */
-async function accessibility(page) {
-  // Injected by the tools of the browser, past the policy of the page, which forbids it.
-  await page.evaluate(await readFile(AXE, "utf8"));
-  const { violations } = await page.evaluate(() => globalThis.axe.run());
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
 }
 
 test("P10: a dashboard without traffic says so", async (t) => {
@@ -325,16 +314,3 @@ test("P10: the page is closed to others: its policy allows nothing from elsewher
   });
   assert.equal(whatCame, "TypeError", "not even a script of ours is added by a text");
 });
-
-/** Goes to a control as somebody without a pointer does. */
-async function tabTo(page, control) {
-  for (let pressed = 0; pressed < 60; pressed += 1) {
-    if (await control.evaluate((node) => node === document.activeElement)) {
-      const outline = await control.evaluate((node) => getComputedStyle(node).outlineStyle);
-      assert.equal(outline, "solid", "who has the focus can be seen");
-      return;
-    }
-    await page.keyboard.press("Tab");
-  }
-  assert.fail("the control cannot be reached by keyboard");
-}

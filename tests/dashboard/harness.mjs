@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
@@ -14,6 +15,8 @@ import { inRepository, program } from "../edge/harness/repository.mjs";
 
 /** Milliseconds that anything may take to be seen: the shim tells each second. */
 const PATIENCE = 20_000;
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 let browser;
 
@@ -113,4 +116,25 @@ export async function block(shim, ...clients) {
     for (let asked = 0; asked < 4; asked += 1) status = await shim.ask("/api/v1/time", { client });
     assert.equal(status, 429);
   }
+}
+
+/** What axe finds against the page as it is. */
+export async function accessibility(page) {
+  // Injected by the tools of the browser, past the policy of the page, which forbids it.
+  await page.evaluate(await readFile(AXE, "utf8"));
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
+}
+
+/** Goes to a control as somebody without a pointer does. */
+export async function tabTo(page, control) {
+  for (let pressed = 0; pressed < 60; pressed += 1) {
+    if (await control.evaluate((node) => node === document.activeElement)) {
+      const outline = await control.evaluate((node) => getComputedStyle(node).outlineStyle);
+      assert.equal(outline, "solid", "who has the focus can be seen");
+      return;
+    }
+    await page.keyboard.press("Tab");
+  }
+  assert.fail("the control cannot be reached by keyboard");
 }

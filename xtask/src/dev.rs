@@ -20,7 +20,7 @@ use crate::dev::service::Plan;
 use crate::dev::stack::Stack;
 use crate::tools::{self, Tools};
 use crate::workspace::Workspace;
-use crate::{edge, report, run};
+use crate::{edge, playground, report, run};
 
 /// Prepares, builds, starts, shows the way, and stays until the end.
 pub(crate) fn run(workspace: &Workspace, policy: Option<&Path>) -> Result<()> {
@@ -31,11 +31,12 @@ pub(crate) fn run(workspace: &Workspace, policy: Option<&Path>) -> Result<()> {
         run::visibly(native_build(workspace))
     })?;
     edge::build(workspace, &tools, policy.as_deref())?;
+    let playground = playground::build(workspace, &tools)?;
 
     let folder = fresh_folder(workspace)?;
     let plans = [
         demo_origin(workspace),
-        shim(workspace, policy.as_deref()),
+        shim(workspace, policy.as_deref(), &playground),
         edge_worker(workspace, &tools, policy.as_deref(), &folder),
     ];
     let mut stack = Stack::new(&folder)?;
@@ -76,11 +77,11 @@ fn demo_origin(workspace: &Workspace) -> Plan {
     }
 }
 
-fn shim(workspace: &Workspace, policy: Option<&Path>) -> Plan {
+fn shim(workspace: &Workspace, policy: Option<&Path>, playground: &Path) -> Plan {
     let mut command = Command::new(workspace.debug_binary("tidegate"));
     command.current_dir(workspace.root()).arg("serve");
     command.arg("--policy").arg(policy.unwrap_or(Path::new("tidegate.toml")));
-    command.args(["--listen", ports::SHIM.address]);
+    command.args(["--listen", ports::SHIM.address]).arg("--playground").arg(playground);
     command.env("TIDEGATE_ADMIN_LISTEN", ports::ADMIN.address);
     Plan {
         name: "shim",

@@ -26,7 +26,8 @@ use crate::{report, run};
 pub(crate) const PACKAGE: &str = "tidegate-edge";
 /// What a build consists of, and wrangler uploads.
 pub(crate) const MODULES: [&str; 2] = ["index.js", "index_bg.wasm"];
-const PROFILE: &str = "release-edge";
+/// What wasm is built by that is sent to others.
+pub(crate) const PROFILE: &str = "release-edge";
 /// Tells the worker's build script which policy to compile in.
 const POLICY: &str = "TIDEGATE_POLICY";
 
@@ -148,11 +149,16 @@ fn package(workspace: &Workspace, tools: &Tools) -> Result<()> {
     bundle.arg("--log-override:duplicate-object-key=silent");
     run::visibly(bundle)?;
 
+    run::visibly(shrink(tools, &bound.join(MODULES[1]), &folder.join(MODULES[1])))
+}
+
+/// Makes wasm smaller, as a command.
+pub(crate) fn shrink(tools: &Tools, from: &Path, to: &Path) -> Command {
     let mut shrink = tools.wasm_opt();
     // Names of functions are an eighth of the upload, and of use to nobody who has not built it.
     shrink.args(["-O", "-O", "--strip-debug", "--strip-producers"]).args(WASM_FEATURES);
-    shrink.arg(bound.join(MODULES[1])).arg("-o").arg(folder.join(MODULES[1]));
-    run::visibly(shrink)
+    shrink.arg(from).arg("-o").arg(to);
+    shrink
 }
 
 /// Where wasm-bindgen has put the worker's own module, as its script imports it.

@@ -11,6 +11,7 @@ mod conformance;
 mod dev;
 mod edge;
 mod fuzz;
+mod playground;
 mod readiness;
 mod report;
 mod run;
@@ -65,6 +66,8 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         policy: Option<PathBuf>,
     },
+    /// Build playground/build/playground.html, the core in a page of its own
+    BuildPlayground,
     /// Ask a deployed Worker what only the real platform can tell
     Smoke(smoke::Smoke),
     /// Install what the other commands need, under target/ and node_modules/
@@ -83,6 +86,9 @@ fn main() -> ExitCode {
         Task::Conformance => conformance::run(&workspace),
         Task::BuildEdge { policy } => tools::prepare(&workspace)
             .and_then(|tools| edge::build(&workspace, &tools, policy.as_deref())),
+        Task::BuildPlayground => tools::prepare(&workspace)
+            .and_then(|tools| playground::build(&workspace, &tools))
+            .map(|page| report::note(format!("open {}", page.display()))),
         Task::Tools => tools::prepare(&workspace)
             .map(|_| report::note("every tool is in place; `cargo xtask dev` starts the system")),
     };

@@ -23,7 +23,7 @@ use crate::test::other_policies::OtherPolicy;
 use crate::test::session::{Session, TestRun};
 use crate::tools::{self, Tools};
 use crate::workspace::Workspace;
-use crate::{conformance, dev, edge, fuzz, run, system};
+use crate::{conformance, dev, edge, fuzz, playground, run, system};
 
 // Checks that others build on.
 const PROGRAMS: &str = "the programs that the tests start";
@@ -31,7 +31,8 @@ const CONFORMANCE: &str = "the public HTTP cache tests, through the shim";
 const TOOLS: &str = "tools for the worker";
 const WORKER: &str = "the worker";
 const CASES_WORKER: &str = "the worker with the policy of the cases";
-const DASHBOARD: &str = "the dashboard, in Chromium";
+const PLAYGROUND: &str = "the playground";
+const DASHBOARD: &str = "the dashboard and the playground, in Chromium";
 const DEPLOYED: &str = "what is deployed is valid";
 const CASES: &str = "the cases, at the edge";
 const PARITY: &str = "edge and shim decide alike";
@@ -50,14 +51,17 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
         Some(tools) => worker(workspace, tools, &mut session),
         None => session.leave_out("the core for wasm, and all about the worker", TOOLS),
     }
+    match &tools {
+        Some(tools) if programs => pages(workspace, tools, &mut session),
+        Some(_) => session.leave_out(DASHBOARD, PROGRAMS),
+        None => session.leave_out(DASHBOARD, TOOLS),
+    }
     // Its cases are the suite's, not our requirements: no test is counted.
     if programs {
         session.check(CONFORMANCE, || conformance::check(workspace));
-        session.check_tests(DASHBOARD, || dashboard_tests::run(workspace));
         session.check_tests(DEPLOYED, || deployed::check(workspace));
     } else {
         session.leave_out(CONFORMANCE, PROGRAMS);
-        session.leave_out(DASHBOARD, PROGRAMS);
         session.leave_out(DEPLOYED, PROGRAMS);
     }
     session.check("licences and sources of the dependencies", || licences::check(workspace));
@@ -89,7 +93,7 @@ fn native(workspace: &Workspace, session: &mut Session, fast: bool) -> bool {
 /// What needs the wasm target or the built worker.
 fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
     session.check("the core for wasm: no std, no imports", || core_alone::check(workspace));
-    session.check("clippy, worker", || rust::clippy_worker(workspace));
+    session.check("clippy, worker and playground", || rust::clippy_wasm(workspace));
     session.check("documentation of the worker", || rust::documentation_worker(workspace));
     session.check("the world of the cases for wasm", || small_world::build(workspace));
     // First, so that the policy of the repository is the one that stays built.
@@ -116,6 +120,17 @@ fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
     session.check("the same for each environment", || deployment::environments(workspace, tools));
     session.check("`wrangler types`", || deployment::types(workspace, tools));
     session.check_tests("tests at the edge", || edge_tests::run(workspace, tools));
+}
+
+/// What people look at.
+fn pages(workspace: &Workspace, tools: &Tools, session: &mut Session) {
+    let page = session.check(PLAYGROUND, || playground::build(workspace, tools));
+    match page {
+        Some(page) => {
+            session.check_tests(DASHBOARD, || dashboard_tests::run(workspace, tools, &page));
+        }
+        None => session.leave_out(DASHBOARD, PLAYGROUND),
+    }
 }
 
 /// Runs what is in tests/cases through the built worker.

@@ -24,6 +24,7 @@ pub(crate) use crate::tools::wasm_target::WASM;
 use crate::workspace::Workspace;
 
 const CARGO_DENY: &str = "0.20.2";
+const WASM_PACK: &str = "0.15.1";
 
 /// The tools, in place and of the right versions.
 pub(crate) struct Tools {
@@ -59,12 +60,31 @@ pub(crate) fn validators(workspace: &Workspace) -> Result<PathBuf> {
 
 /// Installs the checker of licences and sources, which only the tests need.
 pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
-    let tool = CargoTool {
-        package: "cargo-deny",
-        binary: "cargo-deny",
-        version: CARGO_DENY.to_owned(),
-        why: "checks licences and sources against deny.toml",
-    };
+    single(
+        workspace,
+        CargoTool {
+            package: "cargo-deny",
+            binary: "cargo-deny",
+            version: CARGO_DENY.to_owned(),
+            why: "checks licences and sources against deny.toml",
+        },
+    )
+}
+
+/// Installs what builds the playground, which nothing else needs.
+pub(crate) fn wasm_pack(workspace: &Workspace) -> Result<PathBuf> {
+    single(
+        workspace,
+        CargoTool {
+            package: "wasm-pack",
+            binary: "wasm-pack",
+            version: WASM_PACK.to_owned(),
+            why: "builds the core for the page of the playground",
+        },
+    )
+}
+
+fn single(workspace: &Workspace, tool: CargoTool) -> Result<PathBuf> {
     let home = home(workspace);
     let binary = tool.path(&home);
     cargo_tool::install_missing(workspace, &home, &[tool])?;
@@ -74,16 +94,19 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
 impl Tools {
     /// A cargo-installed tool, as a command.
     pub(crate) fn cargo_tool(&self, name: &str) -> Command {
-        let mut command = Command::new(self.bin.join(name));
+        self.command(&self.bin.join(name))
+    }
+
+    /// A program that finds these tools, as a command.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         self.equip(&mut command);
         command
     }
 
     /// The Node that is new enough for wrangler, as a command.
     pub(crate) fn node(&self) -> Command {
-        let mut command = Command::new(self.npm.node());
-        self.equip(&mut command);
-        command
+        self.command(self.npm.node())
     }
 
     /// The optimizer of wasm, as a command.

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use super::answer::{Answer, Body, Problem, events, respond, text};
 use super::events::Events;
 use super::guard::Guard;
-use super::{body, dashboard, limits, maintenance, policy, purge, reload, status};
+use super::{body, dashboard, limits, maintenance, playground, policy, purge, reload, status};
 use crate::audit::Who;
 use crate::control::Control;
 use crate::metrics::{self, Snapshot};
@@ -23,7 +23,12 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    if let Some(page) = dashboard::file(parts.uri.path()).filter(|_| is_look(&parts)) {
+    let page = match parts.uri.path() {
+        _ if !is_look(&parts) => None,
+        "/playground" => Some(playground::show(control)),
+        path => dashboard::file(path),
+    };
+    if let Some(page) = page {
         return guard.check_page(&parts).map_or_else(|problem| respond(Err(problem)), |()| page);
     }
     let answer = match guard.check(&parts) {
@@ -70,7 +75,7 @@ async fn route(control: &Control, who: &Who, method: &str, path: &str, body: Str
         ("DELETE", ["maintenance"]) => maintenance::end(control, who).await,
         (
             _,
-            ["" | "status" | "policy" | "metrics" | "stats" | "events" | "limits"]
+            ["" | "playground" | "status" | "policy" | "metrics" | "stats" | "events" | "limits"]
             | ["limits", _, "blocked"],
         ) => Err(Problem::method("GET, HEAD")),
         (_, ["limits", _, "blocked", _]) => Err(Problem::method("DELETE")),
@@ -78,7 +83,7 @@ async fn route(control: &Control, who: &Who, method: &str, path: &str, body: Str
         (_, ["limits", _] | ["maintenance"]) => Err(Problem::method("GET, HEAD, PUT, DELETE")),
         _ => Err(Problem::unknown(
             "There is no such page of the admin listener.",
-            "known are /, /status, /policy, /metrics, /stats, /events, /reload, /purge, /limits, /limits/NAME, /limits/NAME/blocked and /maintenance",
+            "known are /, /playground, /status, /policy, /metrics, /stats, /events, /reload, /purge, /limits, /limits/NAME, /limits/NAME/blocked and /maintenance",
         )),
     }
 }

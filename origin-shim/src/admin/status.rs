@@ -30,6 +30,7 @@ pub(super) fn show(control: &Control) -> Value {
             "shadows": shadows(&in_force.shadows),
             "redis": in_force.second_tier.as_ref().map(|tier| operating::second_tier(&tier.done())),
         },
+        "playground": start.playground.is_some(),
         "maintenance": maintenance::state(control),
         "overrides": said.overrides.to_value(),
         "overrides_survive_restart": control.has_state_file(),

@@ -1,6 +1,7 @@
 //! `tidegate serve`
 
 use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -36,6 +37,9 @@ pub(crate) struct Arguments {
     /// How the process says what becomes of it: `text` for people, `json` for whatever collects lines
     #[arg(long, value_name = "FORMAT", env = "TIDEGATE_LOG_FORMAT", default_value = "text")]
     log_format: Format,
+    /// The page of the playground, for `/playground` of the admin listener
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_PLAYGROUND")]
+    playground: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
@@ -64,6 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let start = Start {
         policy: arguments.policy.policy.clone(),
         source,
+        playground: arguments.playground.as_deref().map(playground).transpose()?,
         listen: policy.model().shim.listen.clone(),
         listen_is_given: !arguments.listen.is_empty(),
         admin: policy.model().admin.clone(),
@@ -96,6 +101,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         }
     })?;
     Ok(())
+}
+
+fn playground(path: &Path) -> Result<Arc<str>, String> {
+    const HINT: &str = "= hint: `cargo xtask build-playground` writes that page";
+    let page = std::fs::read_to_string(path);
+    page.map(Arc::from).map_err(|error| format!("tidegate: {}: {error}\n{HINT}", path.display()))
 }
 
 /// Takes over what the last process has stored. What is no use is none, and no reason not to start.

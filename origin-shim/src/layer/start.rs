@@ -38,6 +38,7 @@ pub(super) async fn control(path: &Path) -> Result<(Control, String), StartError
     let start = Start {
         policy: path.into(),
         source: reading.source.into(),
+        playground: None,
         listen: policy.model().shim.listen.clone(),
         listen_is_given: true,
         admin: policy.model().admin.clone(),

@@ -1,10 +1,11 @@
 //! What to try first, once everything answers.
 
-use crate::dev::ports::{BASE, EDGE, PLUGINS, SHIM};
+use crate::dev::ports::{ADMIN, BASE, EDGE, PLUGINS, SHIM};
 use crate::report::bold;
 
 /// Prints the addresses and three requests that show what Tidegate does.
 pub(super) fn print() {
+    let admin = ADMIN.address;
     let (edge, shim, plugins, base) = (EDGE.address, SHIM.address, PLUGINS.address, BASE.address);
     println!(
         "
@@ -12,6 +13,8 @@ pub(super) fn print() {
   http://{edge}   edge: the worker under `wrangler dev`
   http://{shim}   shim: `tidegate serve`, which the edge asks
   http://{plugins}   origin: plugin server          http://{base}   origin: base service
+
+  http://{admin}   the shim's dashboard, and a playground that explains requests
 
 {try_this}
   1. A bundle is fetched once, then served by the edge for a day. Twice:

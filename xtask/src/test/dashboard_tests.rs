@@ -1,17 +1,19 @@
 //! The tests of the shim's pages, in Chromium.
 
-use std::process::Command;
+use std::path::Path;
 
 use anyhow::Result;
 
+use crate::system;
 use crate::test::node_tests;
 use crate::test::session::TestRun;
+use crate::tools::Tools;
 use crate::workspace::Workspace;
-use crate::{system, tools};
 
-/// Runs tests/dashboard/*.test.mjs.
-pub(super) fn run(workspace: &Workspace) -> Result<TestRun> {
+/// Runs tests/dashboard/*.test.mjs; `playground` is that page.
+pub(super) fn run(workspace: &Workspace, tools: &Tools, playground: &Path) -> Result<TestRun> {
     system::require(&system::CHROMIUM)?;
-    let node = Command::new(tools::node(workspace)?);
+    let mut node = tools.node();
+    node.env("PLAYGROUND", playground);
     node_tests::run(workspace, node, "dashboard")
 }

@@ -8,21 +8,23 @@ use anyhow::Result;
 use crate::test::session::TestRun;
 use crate::tools::WASM;
 use crate::workspace::Workspace;
-use crate::{edge, run};
+use crate::{edge, playground, run};
 
 pub(super) fn format(workspace: &Workspace) -> Result<()> {
     run::visibly(cargo(workspace, &["fmt", "--all", "--check"]))
 }
 
-/// Everything but the worker, which is written for another platform.
+/// Everything but what is written for another platform.
 pub(super) fn clippy(workspace: &Workspace) -> Result<()> {
     run::visibly(cargo(workspace, &["clippy", "--all-targets", "--", "-D", "warnings"]))
 }
 
-pub(super) fn clippy_worker(workspace: &Workspace) -> Result<()> {
-    let arguments =
-        ["clippy", "--package", edge::PACKAGE, "--target", WASM, "--", "-D", "warnings"];
-    run::visibly(cargo(workspace, &arguments))
+/// The worker and the playground, for theirs.
+pub(super) fn clippy_wasm(workspace: &Workspace) -> Result<()> {
+    let mut command = cargo(workspace, &["clippy", "--target", WASM]);
+    command.args(["--package", edge::PACKAGE, "--package", playground::CRATE]);
+    command.args(["--", "-D", "warnings"]);
+    run::visibly(command)
 }
 
 pub(super) fn documentation(workspace: &Workspace) -> Result<()> {

@@ -86,6 +86,7 @@ function makeTile(name) {
 
 /** The policy in force, and what was said at run time. */
 export function showForce(status) {
+  $("to-playground").hidden = !status.playground;
   const { policy, maintenance, overrides, overrides_survive_restart: survives } = status;
   const facts = [
     ["Policy", policy.file],

@@ -21,6 +21,7 @@ const LOOK_EVERY = 2000;
 const recent = new Recent();
 let history = [];
 let isPaused = false;
+let isLooking = false;
 
 const requests = new Chart("Requests a second", words.rate, [
   { name: "all", colour: "main", of: ({ requests }) => requests, join: "mean" },
@@ -50,12 +51,12 @@ function heard(event, data) {
     if (history.length > HISTORY) history.shift();
   }
   notice("lost", null);
-  const isFirst = $("numbers").hidden;
   $("access").hidden = true;
   $("numbers").hidden = $("pause").hidden = false;
   $("forget").hidden = token.get() === null;
-  if (!isPaused) show();
-  if (isFirst) look();
+  if (isPaused) badge("paused", "paused");
+  else show();
+  if (!isLooking) look();
 }
 
 function show() {
@@ -68,6 +69,8 @@ function show() {
 }
 
 function drawCharts() {
+  // A connection that is new has told the history alone.
+  if (recent.latest === undefined) return;
   const span = Number($("span").value);
   const now = recent.latest.at;
   for (const chart of [requests, times]) chart.draw(history, span, now);
@@ -80,6 +83,7 @@ function lost() {
 
 /** Looks at what no event tells, for as long as the numbers are shown. */
 async function look() {
+  isLooking = true;
   while (!$("numbers").hidden) {
     if (!isPaused && !document.hidden) {
       try {
@@ -91,6 +95,7 @@ async function look() {
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
   }
+  isLooking = false;
 }
 
 async function begin() {
@@ -127,7 +132,7 @@ $("pause").addEventListener("click", () => {
   isPaused = !isPaused;
   $("pause").setAttribute("aria-pressed", String(isPaused));
   if (isPaused) badge("paused", "paused");
-  else show();
+  else if (recent.latest !== undefined) show();
 });
 $("span").addEventListener("change", drawCharts);
 $("charts").append(requests.figure, times.figure);

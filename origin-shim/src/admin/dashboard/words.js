@@ -37,7 +37,8 @@ export function since(seconds) {
   ];
   const first = parts.findIndex(([number]) => number > 0);
   if (first < 0) return "0 s";
-  return parts.slice(first, first + 2).map(([number, unit]) => `${number} ${unit}`).join(" ");
+  const shown = parts.slice(first, first + 2).filter(([number]) => number > 0);
+  return shown.map(([number, unit]) => `${number} ${unit}`).join(" ");
 }
 
 /** The time of day of an instant, as this machine counts it. */
