@@ -109,7 +109,7 @@ test("R9: the command operates the edge through wrangler", async (t) => {
   await until(async () => (await edge.fetch(LIMITED)).status === 200);
   await until(async () => (await quota(edge)) === 100);
   await tidegate("limits", "unblock", "standard", "ip:203.0.113.1");
-  await assert.rejects(tidegate("limits", "set", "gone", "1 per 1s"), /known are `standard`/);
+  await assert.rejects(tidegate("limits", "set", "gone", "1 per 1s"), /known are `bundles`, `standard`/);
 });
 
 test("R9: KV that fails changes nothing, and is said once", async (t) => {

@@ -28,7 +28,7 @@ pub(super) fn print() {
      body, `served` stands still: the origin was not asked again.
 
   3. More than a hundred requests within a minute are refused:
-       for i in $(seq 101); do curl -s -o /dev/null -w '%{{http_code}} ' http://{edge}/plugins/widget.js; done
+       for i in $(seq 101); do curl -s -o /dev/null -w '%{{http_code}} ' http://{edge}/api/v1/plugins; done
      Look for 429 at the end; one more request with -si shows Retry-After and RateLimit.
 
 All of it is decided by tidegate.toml: change a ttl there and start again. {ctrl_c} stops everything.
