@@ -19,6 +19,8 @@ pub(crate) mod replay;
 pub(crate) mod rollback;
 pub(crate) mod schema;
 pub(crate) mod serve;
+#[cfg(feature = "replay")]
+pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod top;
 pub(crate) mod wrangler;

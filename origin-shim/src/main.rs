@@ -35,6 +35,9 @@ enum Command {
     /// Say what the policy would have made of the requests in access logs
     #[cfg(feature = "replay")]
     Replay(commands::replay::Arguments),
+    /// Say what the policy would make of so many users, and what that needs
+    #[cfg(feature = "replay")]
+    Simulate(commands::simulate::Arguments),
     /// Put the policy in force at the edge, in place of the one that its worker was built with
     Publish(commands::publish::Arguments),
     /// Put a policy in force at the edge that was so before
@@ -68,6 +71,8 @@ fn main() -> ExitCode {
         Command::Diff(arguments) => return commands::diff::run(&arguments),
         #[cfg(feature = "replay")]
         Command::Replay(arguments) => commands::replay::run(&arguments),
+        #[cfg(feature = "replay")]
+        Command::Simulate(arguments) => commands::simulate::run(&arguments),
         Command::Publish(arguments) => commands::publish::run(&arguments),
         Command::Rollback(arguments) => commands::rollback::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),

@@ -46,6 +46,7 @@ pub mod engine;
 pub mod log;
 pub mod plot;
 pub mod report;
+pub mod simulate;
 pub mod sketch;
 
 pub use asked::Asked;

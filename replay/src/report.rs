@@ -1,7 +1,7 @@
 //! What was found, as one model: written as text, as JSON or as a page.
 
 mod html;
-mod numbers;
+pub(crate) mod numbers;
 mod table;
 mod text;
 

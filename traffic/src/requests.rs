@@ -74,6 +74,7 @@ pub struct Requests<'mix> {
     next_visit: Duration,
     begun: u64,
     here: BinaryHeap<Reverse<Waiting>>,
+    spared: Vec<u64>,
 }
 
 /// A visit of which something is due.
@@ -101,14 +102,31 @@ impl<'mix> Requests<'mix> {
         // Without a rate nobody comes: neither does whoever is due after a very long time.
         let gap = if gap.is_finite() && gap > 0.0 { gap } else { NEVER };
         let next_visit = from + Duration::from_secs_f64(arrivals.exponential(gap));
-        let here = BinaryHeap::new();
-        Self { mix, population, plugins, seed, gap, arrivals, next_visit, begun: 0, here }
+        Self {
+            mix,
+            population,
+            plugins,
+            seed,
+            gap,
+            arrivals,
+            next_visit,
+            begun: 0,
+            here: BinaryHeap::new(),
+            spared: vec![0; mix.endpoints.len()],
+        }
     }
 
     /// How many visits are going on.
     #[must_use]
     pub fn here(&self) -> usize {
         self.here.len()
+    }
+
+    /// How often a page wanted what its browser had a fresh copy of, so that there was no request:
+    /// for each endpoint, in the order of the mix, until now.
+    #[must_use]
+    pub fn spared(&self) -> &[u64] {
+        &self.spared
     }
 
     /// Lets visits begin until nothing that is due is earlier than the next of them.
@@ -166,7 +184,7 @@ impl<'mix> Iterator for Requests<'mix> {
         loop {
             self.admit()?;
             let Reverse(mut waiting) = self.here.pop()?;
-            let request = waiting.ask(self.mix);
+            let request = waiting.ask(self.mix, &mut self.spared);
             self.go_on(waiting);
             if request.is_some() {
                 return request;
@@ -176,8 +194,8 @@ impl<'mix> Iterator for Requests<'mix> {
 }
 
 impl Waiting {
-    /// What is due, if the browser asks for it.
-    fn ask<'mix>(&mut self, mix: &'mix Mix) -> Option<Request<'mix>> {
+    /// What is due, if the browser asks for it; else that is counted in `spared`.
+    fn ask<'mix>(&mut self, mix: &'mix Mix, spared: &mut [u64]) -> Option<Request<'mix>> {
         let (at, want) = self.wants.pop()?;
         if self.wants.is_empty() {
             // Whoever thinks needs no memory for wants.
@@ -187,6 +205,7 @@ impl Waiting {
         let here_for = Duration::from_millis(at - self.begun);
         let asking = self.browser.asking(want, endpoint, here_for);
         if asking == Asking::Not {
+            spared[usize::from(want.endpoint)] += 1;
             return None;
         }
         if endpoint.browser > 0 {

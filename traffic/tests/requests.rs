@@ -138,3 +138,14 @@ fn without_a_rate_nobody_comes() {
         assert_eq!(Requests::of(&mix, traffic(1_000, rate, 1)).count(), 0, "{rate}");
     }
 }
+
+#[test]
+fn what_a_browser_keeps_is_counted_and_nothing_else() {
+    let mix = Mix::platform();
+    let mut requests = Requests::of(&mix, traffic(1_000, 20.0, 1));
+    assert!(requests.by_ref().take(20_000).count() == 20_000);
+    for (endpoint, spared) in mix.endpoints.iter().zip(requests.spared()) {
+        let is_kept = endpoint.browser > 0 && !endpoint.reload && endpoint.method == "GET";
+        assert_eq!(*spared > 0, is_kept, "{}: {spared}", endpoint.name);
+    }
+}

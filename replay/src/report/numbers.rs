@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 /// `1,234,567`
-pub(super) fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -14,7 +14,7 @@ pub(super) fn thousands(number: u64) -> String {
 }
 
 /// `+1,234`, `-5`, `0`
-pub(super) fn signed(number: i64) -> String {
+pub(crate) fn signed(number: i64) -> String {
     let sign = match number {
         0 => "",
         n if n > 0 => "+",
@@ -24,7 +24,7 @@ pub(super) fn signed(number: i64) -> String {
 }
 
 /// `42.1 %`; what is nearly none or nearly all is not rounded to that.
-pub(super) fn percent(part: f64) -> String {
+pub(crate) fn percent(part: f64) -> String {
     let hundredths = 100.0 * part;
     match hundredths {
         h if h > 0.0 && h < 0.05 => "< 0.1 %".into(),
@@ -34,7 +34,7 @@ pub(super) fn percent(part: f64) -> String {
 }
 
 /// `1.5 GiB`
-pub(super) fn bytes(bytes: f64) -> String {
+pub(crate) fn bytes(bytes: f64) -> String {
     let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let unit = units.into_iter().find(|(size, _)| bytes >= *size as f64);
     let Some((size, name)) = unit else { return format!("{bytes:.0} B") };
@@ -46,7 +46,7 @@ pub(super) fn bytes(bytes: f64) -> String {
 }
 
 /// `3 days 11 hours`, `5 minutes`, `42 seconds`: the two largest units.
-pub(super) fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
     let mut left = seconds;
     let mut words = Vec::new();
@@ -64,7 +64,7 @@ pub(super) fn span(seconds: u64) -> String {
 }
 
 /// `5s`, `1m`, `6h`, `30d`: as the policy has it.
-pub(super) fn ttl(seconds: f64) -> String {
+pub(crate) fn ttl(seconds: f64) -> String {
     let seconds = seconds as u64;
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
     let unit =
@@ -76,13 +76,13 @@ pub(super) fn ttl(seconds: f64) -> String {
 }
 
 /// A number, or about so many.
-pub(super) fn count(count: crate::sketch::Count) -> String {
+pub(crate) fn count(count: crate::sketch::Count) -> String {
     let about = if count.is_estimate { "about " } else { "" };
     format!("{about}{}", thousands(count.count))
 }
 
 /// `2015-05-17 10:05` of `2015-05-17T10:05:03Z`.
-pub(super) fn minute(rfc3339: &str) -> String {
+pub(crate) fn minute(rfc3339: &str) -> String {
     rfc3339.get(..16).unwrap_or(rfc3339).replace('T', " ")
 }
 
