@@ -1,5 +1,6 @@
 //! What the fuzz targets do with what they are given: not panicking is the least.
 
+pub mod access_log;
 pub mod cache;
 /// The shim's grammar of HTTP/1.1 alone: its libraries would be instrumented for nothing.
 #[path = "../../origin-shim/src/http1"]

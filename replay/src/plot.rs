@@ -63,7 +63,7 @@ pub enum Mark {
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 300.0;
-const LEFT: f64 = 64.0;
+const LEFT: f64 = 80.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 46.0;
@@ -134,6 +134,12 @@ impl Axis {
     }
 }
 
+/// The end of an axis that begins at zero, at a value that is written there.
+pub fn round_end(most: f64) -> f64 {
+    let step = round_step(most / 5.0);
+    (most / step).ceil().max(1.0) * step
+}
+
 /// The next of 1, 2 and 5 times a power of ten.
 fn round_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.abs().max(1e-12).log10().floor());
@@ -158,7 +164,8 @@ impl Plot {
     }
 
     fn write_svg(&self, svg: &mut String, id: &str) -> fmt::Result {
-        let legend = LEGEND * if self.series.len() > 1 { 1.0 } else { 0.0 };
+        let has_legend = self.series.iter().any(|series| !series.name.is_empty());
+        let legend = if has_legend { LEGEND } else { 0.0 };
         let height = HEIGHT + legend;
         let all = || self.series.iter().flat_map(|series| &series.points);
         let x_ends = self.x.ends(all().map(|(x, _)| *x));
@@ -222,7 +229,7 @@ impl Plot {
             let path = series.path(x, y, floor);
             write!(svg, r#"<path class="{class} plot-{colour}" d="{path}"/>"#)?;
         }
-        if self.series.len() > 1 {
+        if has_legend {
             let mut at = LEFT;
             for (series, number) in self.series.iter().zip(0..) {
                 write!(
@@ -329,15 +336,15 @@ mod tests {
             description: "d".into(),
             x: Axis::new("x", |x| format!("{x}")),
             y: Axis::new("y", |y| format!("{y}")).between(0.0, 10.0),
-            series: vec![Series::new("s", Mark::Line, points)],
+            series: vec![Series::new("", Mark::Line, points)],
         }
     }
 
     #[test]
     fn points_are_where_the_axes_say() {
         let svg = plot(vec![(0.0, 0.0), (5.0, 10.0), (10.0, 5.0)]).svg("p");
-        // 64 to 704 across, 254 up to 12.
-        assert!(svg.contains("d=\"M64.0 254.0L384.0 12.0L704.0 133.0\""), "{svg}");
+        // 80 to 704 across, 254 up to 12.
+        assert!(svg.contains("d=\"M80.0 254.0L392.0 12.0L704.0 133.0\""), "{svg}");
         assert!(svg.contains("<title id=\"p-t\">&lt;A&gt; &amp; &quot;B&quot;</title>"), "{svg}");
     }
 
@@ -372,5 +379,6 @@ mod tests {
         let axis = Axis::new("", |x| format!("{x}"));
         assert_eq!(axis.ticks((0.0, 1.0)), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
         assert_eq!(axis.ticks((0.0, 4_700.0)), [0.0, 1000.0, 2000.0, 3000.0, 4000.0]);
+        assert_eq!([0.0, 1.0, 136.0, 4_700.0].map(round_end), [1e-12, 1.0, 150.0, 5000.0]);
     }
 }

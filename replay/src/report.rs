@@ -27,24 +27,50 @@ const HOTTEST: usize = 20;
 const NEARLY_ALL: f64 = 0.99;
 
 /// What two policies are compared by.
-type Number = fn(&Replayed) -> u64;
-const COMPARED: [(&str, Number); 5] = [
-    ("requests served by a store", |found| found.hits),
-    ("requests refused by limits", |found| found.refused),
-    ("requests asked of the origin", |found| found.origin_requests),
-    ("bytes asked of the origin", |found| found.origin_bytes),
-    ("stale answers served", |found| {
-        found.tiers.iter().map(|tier| tier.outcomes.stale + tier.outcomes.on_error).sum()
-    }),
+const COMPARED: [(&str, Compared); 8] = [
+    ("requests served by a store", Compared::Count(|found| found.hits)),
+    ("requests refused by limits", Compared::Count(|found| found.refused)),
+    ("requests asked of the origin", Compared::Count(|found| found.origin_requests)),
+    ("bytes sent by the origin", Compared::Bytes(|found| found.origin_bytes)),
+    ("stale answers served", Compared::Count(Replayed::stale)),
+    ("hit ratio in all", Compared::Part(|found| found.hit_ratio)),
+    ("hit ratio at the edge", Compared::Part(|found| found.hit_ratio_at(Tier::Edge))),
+    ("hit ratio at the origin", Compared::Part(|found| found.hit_ratio_at(Tier::Origin))),
 ];
-type Part = fn(&Replayed) -> f64;
-const COMPARED_PARTS: [(&str, Part); 3] = [
-    ("hit ratio in all", |found| found.hit_ratio),
-    ("hit ratio at the edge", |found| found.tier(Tier::Edge).map_or(0.0, |tier| tier.hit_ratio)),
-    ("hit ratio at the origin", |found| {
-        found.tier(Tier::Origin).map_or(0.0, |tier| tier.hit_ratio)
-    }),
-];
+
+/// A number of a policy, and what it is.
+enum Compared {
+    Count(fn(&Replayed) -> u64),
+    Bytes(fn(&Replayed) -> u64),
+    /// Of 1.
+    Part(fn(&Replayed) -> f64),
+}
+
+impl Compared {
+    /// That of both policies and by what the second differs, as people read them.
+    fn written(&self, one: &Replayed, other: &Replayed) -> [String; 3] {
+        match self {
+            Self::Count(get) => {
+                let (one, other) = (get(one), get(other));
+                let difference = numbers::signed(other as i64 - one as i64);
+                [numbers::thousands(one), numbers::thousands(other), difference]
+            }
+            Self::Bytes(get) => {
+                let (one, other) = (get(one), get(other));
+                let sign = if other < one { "-" } else { "+" };
+                let difference = numbers::bytes(other.abs_diff(one) as f64);
+                let written = [one, other].map(|number| numbers::bytes(number as f64));
+                let [one, other] = written;
+                [one, other, format!("{sign}{difference}")]
+            }
+            Self::Part(get) => {
+                let (one, other) = (get(one), get(other));
+                let points = format!("{:+.1} points", 100.0 * (other - one));
+                [numbers::percent(one), numbers::percent(other), points]
+            }
+        }
+    }
+}
 
 /// Everything that a replay has found.
 #[derive(Clone, Debug, Serialize)]
@@ -261,6 +287,14 @@ impl Replayed {
             assumed: totals.rested.any(),
             assumptions: totals.rested.told(&engine.setup().assumptions),
         }
+    }
+
+    fn stale(&self) -> u64 {
+        self.tiers.iter().map(|tier| tier.outcomes.stale + tier.outcomes.on_error).sum()
+    }
+
+    fn hit_ratio_at(&self, tier: Tier) -> f64 {
+        self.tier(tier).map_or(0.0, |tier| tier.hit_ratio)
     }
 
     /// What became of the requests at a tier, if it was replayed.

@@ -29,6 +29,9 @@ pub(crate) enum Bench {
     /// answer takes
     #[command(disable_help_flag = true)]
     Origin(Options),
+    /// How many lines of a log are replayed in a second
+    #[command(disable_help_flag = true)]
+    Replay(Options),
     /// A day's requests in minutes, and whether the shim's memory stays what it is
     #[command(disable_help_flag = true)]
     Soak(Options),
@@ -49,13 +52,14 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
         Bench::Limits(options) => ("bench-limits", options),
         Bench::Edge(options) => ("bench-edge", options),
         Bench::Origin(options) => ("bench-origin", options),
+        Bench::Replay(options) => ("bench-replay", options),
         Bench::Soak(options) => ("bench-soak", options),
     };
     let mut command = run::cargo(workspace);
     command.args(["run", "--release", "--package", "tidegate-bench", "--bin", bin, "--"]);
     command.args(options);
     match bench {
-        Bench::Core(_) => {}
+        Bench::Core(_) | Bench::Replay(_) => {}
         Bench::Limits(_) => {
             system::require(&system::REDIS)?;
             command.env("TIDEGATE_NODE", tools::peers(workspace)?);

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::numbers::{bytes, count, minute, percent, signed, span, thousands, ttl};
-use super::{COMPARED, COMPARED_PARTS, Replayed, Report, TierFound, named};
+use super::numbers::{bytes, count, minute, percent, span, thousands, ttl};
+use super::{COMPARED, Replayed, Report, TierFound, named};
 use crate::counts::{Kind, part};
 use crate::plot::{self, Axis, Escaped, Mark, Plot, Series};
 use crate::sketch::Curve;
@@ -48,7 +48,7 @@ impl fmt::Display for Html<'_> {
         }
         f.write_str(".</p></header>")?;
         if let Some(against) = against {
-            side_by_side(f, policy, against)?;
+            side_by_side(f, against, policy)?;
         }
         one(f, policy, "a", against.is_some())?;
         if let Some(against) = against {
@@ -157,7 +157,7 @@ fn over_time(found: &Replayed) -> Plot {
         ),
         x: time_axis(found),
         y: Axis::new(format!("for each {}", span(seconds)), |n| thousands(n as u64))
-            .between(0.0, most.unwrap_or(1).max(1) as f64),
+            .between(0.0, plot::round_end(most.unwrap_or(1).max(5) as f64)),
         series,
     }
 }
@@ -175,7 +175,7 @@ fn time_axis(found: &Replayed) -> Axis {
     let ticks = (begin.div_ceil(step)..).map(|n| n * step).take_while(|at| *at <= end);
     let write = if step < 60 {
         |at: f64| clock(at, 11..19)
-    } else if step < 43_200 {
+    } else if step < 86_400 {
         |at: f64| clock(at, 5..16)
     } else {
         |at: f64| clock(at, 0..10)
@@ -294,7 +294,7 @@ fn routes(f: &mut fmt::Formatter<'_>, tier: &TierFound) -> fmt::Result {
             let missed = outcomes.missed + outcomes.confirmed + outcomes.unsatisfiable;
             write!(
                 f,
-                "<tr><th scope=\"row\">{}</th><td class=\"bar\">{}</td>",
+                "<tr><th scope=\"row\">{}</th><td class=\"text\">{}</td>",
                 Escaped(named(&route.route)),
                 bar(
                     outcomes.requests,
@@ -455,15 +455,9 @@ fn side_by_side(f: &mut fmt::Formatter<'_>, one: &Replayed, other: &Replayed) ->
             "Two policies, the same requests",
             &["", &one.name, &other.name, "Difference"],
         )?;
-        for (name, get) in COMPARED {
-            let (one, other) = (get(one), get(other));
-            let difference = signed(other as i64 - one as i64);
-            row(f, name, &[&thousands(one), &thousands(other), &difference])?;
-        }
-        for (name, get) in COMPARED_PARTS {
-            let (one, other) = (get(one), get(other));
-            let difference = format!("{:+.1} points", 100.0 * (other - one));
-            row(f, name, &[&percent(one), &percent(other), &difference])?;
+        for (name, compared) in COMPARED {
+            let written = compared.written(one, other);
+            row(f, name, &written.each_ref().map(String::as_str))?;
         }
         f.write_str(TABLE_END)
     })

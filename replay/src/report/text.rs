@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::numbers::{bytes, count, minute, percent, signed, span, thousands, ttl};
+use super::numbers::{bytes, count, minute, percent, span, thousands, ttl};
 use super::table::Table;
-use super::{COMPARED, COMPARED_PARTS, Replayed, Report, TierFound, named};
+use super::{COMPARED, Replayed, Report, TierFound, named};
 use crate::counts::Kind;
 
 /// Reasons and hottest that are shown.
@@ -32,7 +32,7 @@ impl fmt::Display for Text<'_> {
         match against {
             None => alone(f, policy),
             Some(against) => {
-                side_by_side(f, policy, against)?;
+                side_by_side(f, against, policy)?;
                 writeln!(f, "\n--- {} ---", policy.name)?;
                 alone(f, policy)?;
                 writeln!(f, "\n--- {} ---", against.name)?;
@@ -279,20 +279,11 @@ fn assumptions(f: &mut fmt::Formatter<'_>, found: &Replayed) -> fmt::Result {
 
 /// Two policies over the same requests.
 fn side_by_side(f: &mut fmt::Formatter<'_>, one: &Replayed, other: &Replayed) -> fmt::Result {
-    let mut table = Table::new(["", &one.name, &other.name, "difference"]);
-    for (name, get) in COMPARED {
-        let (one, other) = (get(one), get(other));
-        table.row([
-            name.into(),
-            thousands(one),
-            thousands(other),
-            signed(other as i64 - one as i64),
-        ]);
+    let mut table = Table::new(["", "before", "after", "difference"]);
+    for (name, compared) in COMPARED {
+        let [before, after, difference] = compared.written(one, other);
+        table.row([name.into(), before, after, difference]);
     }
-    for (name, get) in COMPARED_PARTS {
-        let (one, other) = (get(one), get(other));
-        let difference = format!("{:+.1} points", 100.0 * (other - one));
-        table.row([name.into(), percent(one), percent(other), difference]);
-    }
+    writeln!(f, "\nbefore: {}\nafter:  {}", one.name, other.name)?;
     write!(f, "\n{table}")
 }
