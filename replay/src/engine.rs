@@ -10,7 +10,7 @@ use std::net::IpAddr;
 pub use clients::LimitCounts;
 use gate::Gate;
 use tidegate_core::identity::CredentialHash;
-use tidegate_core::policy::Plan;
+use tidegate_core::policy::{IdentityRule, Plan};
 use tidegate_core::{
     ClientFacts, Host, Identity, Method, Policy, Request, Target, Tier, Timestamp,
 };
@@ -232,6 +232,7 @@ impl Engine {
             assumes_identity && setup.assumptions.identity == AssumedIdentity::Client;
         let identity = match asked.user {
             Some(user) if *verifies_users => Identity::Verified(user.into()),
+            Some(_) if policy.model().identity == IdentityRule::default() => Identity::Anonymous,
             Some(user) => Identity::Opaque(CredentialHash::of(user.as_bytes())),
             None if is_identity_assumed => {
                 Identity::Opaque(CredentialHash::of(&client_digest.to_be_bytes()))

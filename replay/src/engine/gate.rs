@@ -260,18 +260,18 @@ impl Gate {
     ) -> Result<Came, Came> {
         let place = self.place(plan, passage, rule);
         rests_on(rule, passage, trace);
+        // Whether it is a miss in a cache of the platform's, the worker does not know before.
+        let is_counted = self.tier == Tier::Edge && plan.edge_cache() != EdgeCache::CacheApi;
+        if is_counted {
+            self.admit(plan, passage, Counted::Misses, trace)?;
+        }
         let fields = passage.asked.fields;
         let (shelf, voids) = (&self.shelves[place.shelf], &self.voids);
         let found = shelf.find(place.key, fields, |held| held.is_void(voids));
-        let is_of_misses = plan.edge_cache() != EdgeCache::CacheApi && self.tier == Tier::Edge;
         let decision = reuse(rule, passage.request, found, passage.now);
         match decision {
             Reuse::Serve { answer, age, .. } => {
                 let (status, bytes, weight) = (answer.stored.status, answer.bytes, answer.weight);
-                if is_of_misses {
-                    // Whether it is a miss the worker does not know before.
-                    self.admit(plan, passage, Counted::Misses, trace)?;
-                }
                 self.serve(place, passage, weight, trace).fresh += 1;
                 Ok(Came { status, bytes, age })
             }
@@ -287,14 +287,18 @@ impl Gate {
             Reuse::Revalidate { answer, why } => {
                 let held = answer.clone();
                 self.missed(place, why);
-                self.admit(plan, passage, Counted::Misses, trace)?;
+                if !is_counted {
+                    self.admit(plan, passage, Counted::Misses, trace)?;
+                }
                 let known = Known { held: &held, is_asked_about: true };
                 Ok(self.fetch(plan, passage, (rule, place), Some(known), rest, trace))
             }
             Reuse::Forward { fallback, why } => {
                 let held = fallback.cloned();
                 self.missed(place, why);
-                self.admit(plan, passage, Counted::Misses, trace)?;
+                if !is_counted {
+                    self.admit(plan, passage, Counted::Misses, trace)?;
+                }
                 let known = held.as_ref().map(|held| Known { held, is_asked_about: false });
                 Ok(self.fetch(plan, passage, (rule, place), known, rest, trace))
             }
