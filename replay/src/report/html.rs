@@ -250,14 +250,18 @@ fn sampled<'a>(f: &mut fmt::Formatter<'_>, curves: impl Iterator<Item = &'a Curv
     }
 }
 
-/// The head of a table; the first column has names, and so have those from `text_from` on.
+/// The head of a table, whose first column has names.
 fn table_head(f: &mut fmt::Formatter<'_>, caption: &str, heads: &[&str]) -> fmt::Result {
     write!(f, "<div class=\"scroll\"><table><caption>{}</caption><thead><tr>", Escaped(caption))?;
     for head in heads {
-        write!(f, "<th scope=\"col\">{}</th>", Escaped(head))?;
+        let class = if *head == SHARE { " class=\"text\"" } else { "" };
+        write!(f, "<th scope=\"col\"{class}>{}</th>", Escaped(head))?;
     }
     f.write_str("</tr></thead><tbody>")
 }
+
+/// The head of a column of bars.
+const SHARE: &str = "Share";
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, cells: &[&str]) -> fmt::Result {
     write!(f, "<tr><th scope=\"row\">{}</th>", Escaped(name))?;
@@ -277,7 +281,7 @@ fn routes(f: &mut fmt::Formatter<'_>, tier: &TierFound) -> fmt::Result {
         )?;
         let heads = [
             "Route",
-            "Share",
+            SHARE,
             "Requests",
             "Hit ratio",
             "Hits",
@@ -308,7 +312,10 @@ fn routes(f: &mut fmt::Formatter<'_>, tier: &TierFound) -> fmt::Result {
             )?;
             for cell in [
                 thousands(outcomes.requests),
-                percent(route.hit_ratio),
+                match outcomes.hits() + missed {
+                    0 => "–".to_owned(),
+                    _ => percent(route.hit_ratio),
+                },
                 thousands(outcomes.hits()),
                 thousands(outcomes.stale + outcomes.on_error),
                 thousands(missed),
