@@ -56,8 +56,18 @@ impl Clients {
         now: Timestamp,
     ) -> Admission {
         let client = digest::with(digest::digest(&[key.as_bytes()]), place);
-        let state = self.states.get(&client).copied();
-        let admission = Admission::decide(limit, state, now);
+        let admission = match self.states.get_mut(&client) {
+            Some(mut state) => {
+                let admission = Admission::decide(limit, Some(*state), now);
+                *state = admission.next_state();
+                admission
+            }
+            None => {
+                let admission = Admission::decide(limit, None, now);
+                self.states.insert(client, admission.next_state());
+                admission
+            }
+        };
         self.counts.asked += 1;
         match admission {
             Admission::Deny { .. } => {
@@ -69,10 +79,6 @@ impl Clients {
                 self.counts.waited_ms += wait.as_millis() as u64;
             }
             Admission::Allow { .. } | Admission::Pass => {}
-        }
-        let next = admission.next_state();
-        if state != Some(next) {
-            self.states.insert(client, next);
         }
         admission
     }
