@@ -2,6 +2,7 @@
 //! allocator that counts, and how they are called and judge.
 
 pub mod allocations;
+pub mod cache_service;
 pub mod clock;
 pub mod command;
 pub mod measure;

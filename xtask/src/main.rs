@@ -11,6 +11,7 @@ mod conformance;
 mod dev;
 mod edge;
 mod fuzz;
+mod load;
 mod playground;
 mod readiness;
 mod report;
@@ -56,6 +57,8 @@ enum Task {
         #[command(subcommand)]
         bench: bench::Bench,
     },
+    /// Let virtual users at the whole path, and write down what it bears
+    Load(load::Load),
     /// Feed a part of the core with inputs that nobody thought of
     Fuzz(fuzz::Fuzz),
     /// Run the public HTTP cache tests through Tidegate, nginx and Varnish
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Task::Dev { policy } => dev::run(&workspace, policy.as_deref()),
         Task::Test { fast } => test::run(&workspace, fast),
         Task::Bench { bench } => bench::run(&workspace, &bench),
+        Task::Load(load) => load::run(&workspace, &load),
         Task::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
         Task::Conformance => conformance::run(&workspace),
         Task::BuildEdge { policy } => tools::prepare(&workspace)

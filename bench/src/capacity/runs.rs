@@ -1,0 +1,290 @@
+//! What is run, one after the other, and what must hold of it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tidegate_bench::command::Verdict;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::Command;
+
+use crate::programs::Programs;
+use crate::stack::Stack;
+
+/// How much is run.
+pub(crate) struct Effort {
+    /// Users at once, for T1 and for failures.
+    users: u32,
+    /// For T3.
+    steps: &'static [u32],
+    /// As many as this visit the service by itself, too.
+    compared: u32,
+    /// A ramp brings so many in a second: whoever comes opens the app, which asks for more than any
+    /// page behind it.
+    arrivals: u32,
+    /// How long all visit, in seconds: for T1, and in each step of T3.
+    usual: u32,
+    steady: u32,
+    /// Of each phase with failures.
+    phase: u32,
+    /// Whether shares and times can be judged: few users for a moment find nothing stored, and debug
+    /// builds are slow.
+    is_whole: bool,
+}
+
+/// All that was found.
+pub(crate) struct Found {
+    /// The same users with Tidegate and without.
+    pub(crate) with: Run,
+    pub(crate) without: Run,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) failures: Value,
+    pub(crate) verdicts: Vec<Verdict>,
+}
+
+/// One number of users, with Tidegate and without.
+pub(crate) struct Step {
+    pub(crate) users: u32,
+    pub(crate) with: Run,
+    /// Not for more users than the service by itself was tried with.
+    pub(crate) without: Option<Run>,
+}
+
+/// One run.
+pub(crate) struct Run {
+    /// What `tidegate load` reports.
+    pub(crate) report: Value,
+    /// Requests that reached the service, and queries of its database.
+    pub(crate) reached: u64,
+    pub(crate) queries: u64,
+    /// Processor time of edge, shim, Redis and service.
+    pub(crate) cpu: [Duration; 4],
+    /// Memory of the shim at the end, in bytes.
+    pub(crate) memory: u64,
+}
+
+/// What breaks, in this order; between two of them all is well.
+const FAILURES: [&str; 4] = ["service down", "slow database", "Redis without memory", "Redis down"];
+
+impl Effort {
+    pub(crate) const fn whole() -> Self {
+        Self {
+            users: 1_000,
+            steps: &[500, 2_000, 5_000, 7_000, 10_000],
+            compared: 5_000,
+            arrivals: 17,
+            usual: 60,
+            steady: 30,
+            phase: 10,
+            is_whole: true,
+        }
+    }
+
+    pub(crate) const fn quick() -> Self {
+        Self {
+            users: 40,
+            steps: &[20],
+            compared: 20,
+            arrivals: 20,
+            usual: 6,
+            steady: 3,
+            phase: 2,
+            is_whole: false,
+        }
+    }
+}
+
+/// Runs all of it; each run has a stack of its own.
+pub(crate) async fn all(
+    programs: &Programs,
+    cache: SocketAddr,
+    effort: &Effort,
+) -> io::Result<Found> {
+    let steady = |seconds: u32| format!("steady={seconds}s");
+    let with = run(programs, cache, effort, effort.users, &steady(effort.usual), true).await?;
+    let without = run(programs, cache, effort, effort.users, &steady(effort.usual), false).await?;
+    let mut steps = Vec::new();
+    for &users in effort.steps {
+        let with = run(programs, cache, effort, users, &steady(effort.steady), true).await?;
+        let without = match users <= effort.compared {
+            true => Some(run(programs, cache, effort, users, &steady(effort.steady), false).await?),
+            false => None,
+        };
+        steps.push(Step { users, with, without });
+    }
+    let failures = with_failures(programs, cache, effort).await?;
+    let verdicts = verdicts(effort, &with, &without, &steps, &failures);
+    Ok(Found { with, without, steps, failures, verdicts })
+}
+
+async fn run(
+    programs: &Programs,
+    cache: SocketAddr,
+    effort: &Effort,
+    users: u32,
+    phases: &str,
+    is_behind: bool,
+) -> io::Result<Run> {
+    let stack = Stack::start(programs, cache)?;
+    let what = if is_behind { "with" } else { "without" };
+    eprintln!("{users} users, {what} Tidegate …");
+    let address = if is_behind { stack.edge.address } else { stack.origin.address };
+    let report = load(programs, effort, address, users, phases, |_| Ok(())).await?;
+    let (reached, queries) = stack.counts()?;
+    let servers = [&stack.edge, &stack.shim, &stack.redis, &stack.origin];
+    let mut cpu = [Duration::ZERO; 4];
+    for (spent, server) in cpu.iter_mut().zip(servers) {
+        *spent = server.cpu()?;
+    }
+    let memory = stack.shim.memory()?;
+    Ok(Run { report, reached, queries, cpu, memory })
+}
+
+/// Users visit while one thing after the other breaks and is mended.
+async fn with_failures(
+    programs: &Programs,
+    cache: SocketAddr,
+    effort: &Effort,
+) -> io::Result<Value> {
+    let mut stack = Stack::start(programs, cache)?;
+    let mut phases = vec![format!("well={}s", effort.phase)];
+    for failure in FAILURES {
+        phases.push(format!("{failure}={}s", effort.phase));
+        phases.push(format!("after {failure}={}s", effort.phase));
+    }
+    let address = stack.edge.address;
+    eprintln!("{} users, and failures in between …", effort.users);
+    load(programs, effort, address, effort.users, &phases.join(","), |phase| match phase {
+        "service down" => stack.origin.kill(),
+        "after service down" => stack.origin.start_anew(),
+        "slow database" => stack.slow(10),
+        "after slow database" => stack.slow(1),
+        "Redis without memory" => stack.bound_redis("1mb"),
+        "after Redis without memory" => stack.bound_redis("0"),
+        "Redis down" => stack.redis.kill(),
+        "after Redis down" => stack.redis.start_anew(),
+        _ => Ok(()),
+    })
+    .await
+}
+
+/// `tidegate load`, which announces each phase as it begins.
+async fn load(
+    programs: &Programs,
+    effort: &Effort,
+    address: SocketAddr,
+    users: u32,
+    phases: &str,
+    mut begins: impl FnMut(&str) -> io::Result<()>,
+) -> io::Result<Value> {
+    let ramp = users.div_ceil(effort.arrivals);
+    let mut command = Command::new(&programs.tidegate);
+    command.arg("load").arg(format!("http://{address}"));
+    command.args(["--users", &users.to_string(), "--ramp", &format!("{ramp}s")]);
+    command.args(["--phases", phases, "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let silent = || io::Error::other("`tidegate load` says nothing");
+    let mut said = BufReader::new(child.stderr.take().ok_or_else(silent)?).lines();
+    let mut stdout = child.stdout.take().ok_or_else(silent)?;
+    while let Some(line) = said.next_line().await? {
+        match line.strip_prefix("phase: ") {
+            Some(phase) => begins(phase)?,
+            None => eprintln!("{line}"),
+        }
+    }
+    let mut report = Vec::new();
+    stdout.read_to_end(&mut report).await?;
+    child.wait().await?;
+    Ok(serde_json::from_slice(&report)?)
+}
+
+impl Run {
+    /// A number of the report, behind the ramp.
+    pub(crate) fn number(&self, pointer: &str) -> f64 {
+        number(&self.report["all"], pointer)
+    }
+
+    /// Requests of all phases, the ramp among them.
+    pub(crate) fn requests(&self) -> f64 {
+        self.sum("/requests")
+    }
+
+    /// The share of them that the edge answered by itself.
+    pub(crate) fn at_the_edge(&self) -> f64 {
+        self.sum("/hits/tidegate-edge") / self.requests().max(1.0)
+    }
+
+    fn sum(&self, pointer: &str) -> f64 {
+        let phases = self.report["phases"].as_array();
+        phases.into_iter().flatten().map(|phase| number(phase, pointer)).sum()
+    }
+}
+
+/// A number of a report; 0 where there is none, as of a cache that had no hit.
+pub(crate) fn number(section: &Value, pointer: &str) -> f64 {
+    section.pointer(pointer).and_then(Value::as_f64).unwrap_or(0.0)
+}
+
+/// The share of queries that were not made, of those of the same users without Tidegate.
+pub(crate) fn fewer_queries(with: &Run, without: &Run) -> f64 {
+    1.0 - with.queries as f64 / (without.queries as f64).max(1.0)
+}
+
+fn verdicts(
+    effort: &Effort,
+    with: &Run,
+    without: &Run,
+    steps: &[Step],
+    failures: &Value,
+) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    let mut must = |budget: &str, found: String, holds: bool| {
+        verdicts.push(Verdict { budget: budget.into(), found, holds });
+    };
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let millis = |millis: f64| format!("{millis:.0} ms");
+    let errors = with.number("/error_share");
+    must("T2: errors below 0.1 %", format!("{:.3} %", errors * 100.0), errors < 0.001);
+    if effort.is_whole {
+        let p95 = with.number("/latency_ms/p95");
+        must("T1: p95 below 500 ms", millis(p95), p95 < 500.0);
+        let cached = with.number("/cached_latency_ms/p95");
+        must("T2: p95 of cached answers below 100 ms", millis(cached), cached < 100.0);
+        let share = with.at_the_edge();
+        must("T1: the edge answers half of all requests or more", percent(share), share >= 0.5);
+        let fewer = fewer_queries(with, without);
+        must("T1: 60 % fewer queries of the database, or more", percent(fewer), fewer >= 0.6);
+        let hits = with.number("/hit_ratio");
+        must("T2: hit rate above 80 %", percent(hits), hits > 0.8);
+    } else {
+        let share = with.at_the_edge();
+        must("T1: the edge answers some of all requests", percent(share), share > 0.1);
+        let fewer = fewer_queries(with, without);
+        must("T1: fewer queries of the database", percent(fewer), fewer > 0.1);
+    }
+    for Step { users, with, .. } in steps {
+        let (errors, p95) = (with.number("/error_share"), with.number("/latency_ms/p95"));
+        let budget = format!("T3: {users} users at once, errors below 0.1 %");
+        must(&budget, format!("{:.3} %", errors * 100.0), errors < 0.001);
+        if effort.is_whole {
+            let budget = format!("T3: {users} users at once, p95 below 500 ms");
+            must(&budget, millis(p95), p95 < 500.0);
+        }
+    }
+    for phase in failures["phases"].as_array().into_iter().flatten() {
+        let name = phase["name"].as_str().unwrap_or_default();
+        let errors = number(phase, "/error_share");
+        // What must hold while something is broken.
+        let (most, words) = match name {
+            "ramp" | "service down" => continue,
+            // What was on its way.
+            _ if name.starts_with("after ") => (0.02, "2 %"),
+            _ => (0.001, "0.1 %"),
+        };
+        let budget = format!("T4: {name}, errors below {words}");
+        must(&budget, format!("{:.3} %", errors * 100.0), errors < most);
+    }
+    verdicts
+}
