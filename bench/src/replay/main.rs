@@ -60,7 +60,7 @@ fn main() -> ExitCode {
         }
     };
     measure("read alone, combined", &mut || read(&world.log, |_| {}));
-    let mut engine = || Engine::new(Policy::clone(&world.policy), Setup::default());
+    let engine = || Engine::new(Policy::clone(&world.policy), Setup::default());
     measure(REPLAY, &mut || {
         let mut engine = engine();
         read(&world.log, |asked| {
