@@ -164,7 +164,10 @@ fn a_limit_on_misses_leaves_hits_alone() {
 #[test]
 fn a_limit_counts_by_the_first_that_a_request_has() {
     let policy = PolicyFile::of_the_repository()
-        .replacing("${API_RATE_LIMIT:-100} per 60s", "1 per 60s")
+        .replacing(
+            "[limits.standard]\nlimit = \"${API_RATE_LIMIT:-100} per 60s\"",
+            "[limits.standard]\nlimit = \"1 per 60s\"",
+        )
         .replacing(
             "key = [\"identity\", \"client-ip\", \"anonymous\"]",
             "key = [\"header:x-api-key\", \"cookie:session\", \"route\"]",
