@@ -12,10 +12,8 @@ pub(crate) const fn bit(name: &str) -> u64 {
             let last = bytes[length - 1];
             // By this alone `x-ratelimit-limit` is another than `x-ratelimit-reset`.
             let third_last = bytes[length.saturating_sub(3)];
-            let lot = length * 6
-                + *first as usize * 37
-                + last as usize * 54
-                + third_last as usize * 20;
+            let lot =
+                length * 6 + *first as usize * 37 + last as usize * 54 + third_last as usize * 20;
             1 << (lot % 64)
         }
     }
