@@ -10,6 +10,8 @@ pub(crate) mod limits;
 pub(crate) mod load;
 pub(crate) mod maintenance;
 mod operate;
+#[cfg(feature = "replay")]
+mod progress;
 pub(crate) mod publish;
 mod published;
 pub(crate) mod purge;
@@ -26,6 +28,8 @@ pub(crate) mod top;
 pub(crate) mod wrangler;
 
 use std::error::Error;
+#[cfg(feature = "replay")]
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -60,5 +64,15 @@ impl PolicyArgument {
     /// The warnings as text; empty without any.
     fn warnings(&self, reading: &Reading) -> String {
         reading.warnings.display(&self.file()).to_string()
+    }
+}
+
+/// Prints all of a report.
+#[cfg(feature = "replay")]
+fn print(text: &str) -> Outcome {
+    match io::stdout().write_all(text.as_bytes()) {
+        // Who reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
 }

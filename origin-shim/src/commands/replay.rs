@@ -1,10 +1,9 @@
 //! `tidegate replay`
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tidegate_core::Policy;
@@ -12,7 +11,13 @@ use tidegate_replay::log::{self, Format, LogError, Unreadable};
 use tidegate_replay::report::{Html, Text};
 use tidegate_replay::{Asked, Assumptions, Engine, Report, Setup, Tiers};
 
-use super::{Outcome, PolicyArgument};
+use super::progress::Progress;
+use super::{Outcome, PolicyArgument, print};
+
+/// Requests between two looks at the clock.
+const BETWEEN_LOOKS: u64 = 1 << 14;
+/// Between two lines of how far it is.
+const BETWEEN_LINES: Duration = Duration::from_millis(200);
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -92,14 +97,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         std::fs::write(path, Html(&report).to_string())
             .map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    let text = match arguments.json {
-        true => format!("{:#}\n", report.to_json()),
-        false => Text(&report).to_string(),
-    };
-    match io::stdout().write_all(text.as_bytes()) {
-        // Who reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+    match arguments.json {
+        true => print(&format!("{:#}\n", report.to_json())),
+        false => print(&Text(&report).to_string()),
     }
 }
 
@@ -140,7 +140,9 @@ fn read(
         FormatName::Cloudflare => Format::Cloudflare,
     });
     let mut unreadable = Unreadable::default();
-    let mut progress = Progress::new(arguments);
+    let mut progress = Progress::new(arguments.quiet, BETWEEN_LINES);
+    let size = size(&arguments.logs);
+    let (mut requests, mut done) = (0_u64, 0_u64);
     for path in &arguments.logs {
         let name = match path == Path::new("-") {
             true => "standard input".to_owned(),
@@ -150,16 +152,16 @@ fn read(
             format!("{name}: {error}\n= hint: name access logs, or - for standard input")
         })?;
         let read = std::sync::Arc::clone(&source.read);
-        let before = progress.done;
+        let before = done;
         let outcome = log::read(source.text, &name, format, &mut unreadable, |asked| {
-            progress.requests += 1;
-            if progress.is_due() {
-                progress.done = before + read.load(Ordering::Relaxed);
-                progress.show();
+            requests += 1;
+            if requests.is_multiple_of(BETWEEN_LOOKS) && progress.is_due() {
+                let done = before + read.load(Ordering::Relaxed);
+                progress.show(requests, size.map(|size| done as f64 / size as f64));
             }
             then(asked);
         });
-        progress.done = before + read.load(Ordering::Relaxed);
+        done = before + read.load(Ordering::Relaxed);
         outcome.map_err(|error| match error {
             LogError::Io(error) => format!(
                 "{name}: {error}\n= hint: the file is damaged or ends too early; gzip -t and zstd -t tell"
@@ -171,65 +173,11 @@ fn read(
     Ok(unreadable)
 }
 
-/// How far it is, for who waits at a terminal.
-struct Progress {
-    is_shown: bool,
-    /// Bytes of all logs, if all are files.
-    size: Option<u64>,
-    done: u64,
-    requests: u64,
-    began: Instant,
-    next: Instant,
-}
-
-/// Requests between two looks at the clock.
-const BETWEEN_LOOKS: u64 = 1 << 14;
-/// Between two lines.
-const BETWEEN_LINES: Duration = Duration::from_millis(200);
-
-impl Progress {
-    fn new(arguments: &Arguments) -> Self {
-        let size = |path: &PathBuf| {
-            let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
-            meta.map(|meta| meta.len())
-        };
-        let began = Instant::now();
-        Self {
-            is_shown: !arguments.quiet && io::stderr().is_terminal(),
-            size: arguments.logs.iter().map(size).sum(),
-            done: 0,
-            requests: 0,
-            began,
-            next: began + BETWEEN_LINES,
-        }
-    }
-
-    fn is_due(&mut self) -> bool {
-        if !self.is_shown || !self.requests.is_multiple_of(BETWEEN_LOOKS) {
-            return false;
-        }
-        let now = Instant::now();
-        let is_due = now >= self.next;
-        if is_due {
-            self.next = now + BETWEEN_LINES;
-        }
-        is_due
-    }
-
-    fn show(&self) {
-        let seconds = self.began.elapsed().as_secs_f64();
-        let rate = self.requests as f64 / seconds;
-        let left = self.size.filter(|size| *size > 0 && self.done > 0).map(|size| {
-            let part = (self.done as f64 / size as f64).min(1.0);
-            format!(", {:.0} %, {:.0} s left", 100.0 * part, seconds / part - seconds)
-        });
-        let left = left.unwrap_or_default();
-        eprint!("\r\x1b[K{} requests, {rate:.0} a second{left}", self.requests);
-    }
-
-    fn end(&self) {
-        if self.is_shown {
-            eprint!("\r\x1b[K");
-        }
-    }
+/// Bytes of all logs, if all are files with something in them.
+fn size(logs: &[PathBuf]) -> Option<u64> {
+    let size = |path: &PathBuf| {
+        let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
+        meta.map(|meta| meta.len())
+    };
+    logs.iter().map(size).sum::<Option<u64>>().filter(|size| *size > 0)
 }

@@ -1,17 +1,17 @@
 //! `tidegate simulate`
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use tidegate_replay::Setup;
 use tidegate_replay::simulate::{Reckoning, Report, STEPS, Scenario};
 use tidegate_traffic::Mix;
 
-use super::{Outcome, PolicyArgument};
+use super::progress::Progress;
+use super::{Outcome, PolicyArgument, print};
 
 /// Between two lines of how far it is.
 const BETWEEN_LINES: Duration = Duration::from_millis(500);
@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if arguments.print_mix {
-        return write(Mix::PLATFORM);
+        return print(Mix::PLATFORM);
     }
     let policy = arguments.policy.read()?.policy;
     let mut mix = mix(arguments)?;
@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let steps = if arguments.no_steps { &[][..] } else { &STEPS };
     let setup = Setup { edge_locations: arguments.edge_locations, ..Setup::default() };
     let name = arguments.policy.file();
-    let mut progress = Progress::new(arguments.quiet);
+    let mut progress = Progress::new(arguments.quiet, BETWEEN_LINES);
     let report = Report::of(
         (&name, &policy),
         &mix,
@@ -92,20 +92,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         &scenario,
         steps,
         reckoning,
-        &mut |done, all| progress.tell(done, all),
+        &mut |done, all| {
+            if progress.is_due() {
+                progress.show(done, Some(done as f64 / all.max(1) as f64));
+            }
+        },
     );
     progress.end();
     match arguments.json {
-        true => write(&format!("{:#}\n", report.to_json())),
-        false => write(&report.text().to_string()),
-    }
-}
-
-fn write(text: &str) -> Outcome {
-    match io::stdout().write_all(text.as_bytes()) {
-        // Who reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+        true => print(&format!("{:#}\n", report.to_json())),
+        false => print(&report.text().to_string()),
     }
 }
 
@@ -121,40 +117,4 @@ fn mix(arguments: &Arguments) -> Result<Mix, Box<dyn Error>> {
 fn parse_rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate: &f64| (0.01..=10_000_000.0).contains(rate));
     rate.ok_or_else(|| "a number of requests a second, from 0.01 to 10,000,000".into())
-}
-
-/// How far it is, for who waits at a terminal.
-struct Progress {
-    is_shown: bool,
-    began: Instant,
-    next: Instant,
-}
-
-impl Progress {
-    fn new(is_quiet: bool) -> Self {
-        let began = Instant::now();
-        let is_shown = !is_quiet && io::stderr().is_terminal();
-        Self { is_shown, began, next: began + BETWEEN_LINES }
-    }
-
-    fn tell(&mut self, done: u64, all: u64) {
-        let now = Instant::now();
-        if !self.is_shown || now < self.next {
-            return;
-        }
-        self.next = now + BETWEEN_LINES;
-        let seconds = self.began.elapsed().as_secs_f64();
-        let part = (done as f64 / all.max(1) as f64).min(1.0);
-        let (rate, left) = (done as f64 / seconds, seconds / part - seconds);
-        eprint!(
-            "\r\x1b[K{done} requests, {rate:.0} a second, {:.0} %, {left:.0} s left",
-            100.0 * part
-        );
-    }
-
-    fn end(&self) {
-        if self.is_shown {
-            eprint!("\r\x1b[K");
-        }
-    }
 }

@@ -13,6 +13,7 @@ use tidegate_traffic::{Mix, Request, Requests, Traffic};
 use super::Scenario;
 use super::needs::{Needs, Reckoning};
 use crate::asked::{Asked, Field};
+use crate::counts::part;
 use crate::engine::{Engine, Outcome, Setup};
 use crate::report::Replayed;
 
@@ -111,10 +112,6 @@ impl Flow {
     pub fn hit_ratio(&self) -> f64 {
         part(self.edge_hits + self.shim_hits, self.requests - self.refused - self.uncached)
     }
-}
-
-pub(super) fn part(of: u64, all: u64) -> f64 {
-    if all == 0 { 0.0 } else { of as f64 / all as f64 }
 }
 
 fn saved(rest: u64, all: u64) -> f64 {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::run::{Flow, Simulated};
 use super::{Report, USERS_FOR_EACH_AT_ONCE};
+use crate::counts::part;
 use crate::report::numbers::{bytes, percent, span, thousands};
 
 /// A report for people.
@@ -60,19 +61,19 @@ impl fmt::Display for Text<'_> {
 fn flow(f: &mut fmt::Formatter<'_>, found: &Simulated) -> fmt::Result {
     let Flow { requests, spared, edge_hits, shim_hits, refused, at_shim, at_origin, .. } =
         found.flow;
-    let part = |of| percent(super::run::part(of, requests));
+    let of_all = |count| percent(part(count, requests));
     let line = |f: &mut fmt::Formatter<'_>, what, count, part: String| {
         let part = if part.is_empty() { part } else { format!("{part:>11}") };
         writeln!(f, "{what:<44} {:>12}{part}", rate(found.a_second(count)))
     };
     writeln!(f, "{:<44} {:>12} {:>10}", "Where requests go", "a second", "of all")?;
     line(f, "Browsers keep, by the policy", spared, String::new())?;
-    line(f, "Browsers ask", requests, part(requests))?;
-    line(f, "The edge answers out of its store", edge_hits, part(edge_hits))?;
-    line(f, "The shim is asked", at_shim, part(at_shim))?;
-    line(f, "The shim answers out of its store", shim_hits, part(shim_hits))?;
-    line(f, "Limits refuse", refused, part(refused))?;
-    line(f, "The origin is asked", at_origin, part(at_origin))?;
+    line(f, "Browsers ask", requests, of_all(requests))?;
+    line(f, "The edge answers out of its store", edge_hits, of_all(edge_hits))?;
+    line(f, "The shim is asked", at_shim, of_all(at_shim))?;
+    line(f, "The shim answers out of its store", shim_hits, of_all(shim_hits))?;
+    line(f, "Limits refuse", refused, of_all(refused))?;
+    line(f, "The origin is asked", at_origin, of_all(at_origin))?;
     line(f, "Database queries", found.flow.spent.queries, String::new())?;
     line(f, "  … with the edge alone", found.flow.behind_edge.queries, String::new())?;
     line(f, "  … without Tidegate", found.flow.alone.queries, String::new())?;
