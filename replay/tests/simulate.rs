@@ -147,6 +147,12 @@ fn limits_in_redis_are_operations_of_it() {
     assert_eq!(found.flow.object_decisions, 0);
 }
 
+#[test]
+fn a_limit_that_is_first_asked_in_the_counted_hour_is_counted_by_itself() {
+    let found = simulated(policy(), &Scenario { seed: 23, ..scenario(1, 3_000) });
+    assert!(found.flow.redis_decisions <= found.flow.at_shim, "{:?}", found.flow);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 

@@ -1,6 +1,6 @@
 //! One scenario through the engine, and what is counted of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::needs::{Needs, Reckoning};
 use crate::asked::{Asked, Field};
 use crate::counts::part;
 use crate::engine::{Engine, Outcome, Setup};
-use crate::report::Replayed;
+use crate::report::{LimitFound, Replayed};
 
 /// Midnight of a Thursday: nothing depends on which.
 const MIDNIGHT: Timestamp = Timestamp::from_secs(1_795_046_400);
@@ -300,16 +300,20 @@ impl Flow {
         };
         let (before_shim, after_shim) = between(Tier::Origin);
         self.at_shim = after_shim.requests - before_shim.requests;
-        self.uncached = passed_by_all(after) - passed_by_all(before);
+        let passing = passed_by_all(after);
+        self.uncached = passed(after, &passing) - passed(before, &passing);
         let looks = |found: &crate::Outcomes| found.missed + found.confirmed + found.refreshed;
         self.redis_looks = looks(&after_shim) - looks(&before_shim);
-        for (one, other) in before.limits.iter().zip(&after.limits) {
-            let asked = other.counts.asked - one.counts.asked;
-            let Some(limit) = policy.model().limits.iter().find(|limit| limit.name == other.limit)
+        for found in &after.limits {
+            let Some(limit) = policy.model().limits.iter().find(|limit| limit.name == found.limit)
             else {
                 continue;
             };
-            let is_edge = other.tier == Tier::Edge.as_str();
+            // A limit that nobody had asked yet is not among them.
+            let same = |one: &&LimitFound| (&one.limit, one.tier) == (&found.limit, found.tier);
+            let asked_before = before.limits.iter().find(same).map_or(0, |one| one.counts.asked);
+            let asked = found.counts.asked - asked_before;
+            let is_edge = found.tier == Tier::Edge.as_str();
             if is_edge && limit.stores.edge == EdgeStore::Global {
                 self.object_decisions += asked;
             }
@@ -320,14 +324,21 @@ impl Flow {
     }
 }
 
-/// Requests that no tier looked into its store for. What the edge has a rule for is looked for there,
-/// whatever the shim does with the rest.
-fn passed_by_all(found: &Replayed) -> u64 {
-    let Some((last, others)) = found.tiers.split_last() else { return 0 };
+/// Routes of the last tier that no tier before it looks into its store for: what the edge has a rule
+/// for is looked for there, whatever the shim does with the rest.
+fn passed_by_all(found: &Replayed) -> HashSet<&str> {
+    let Some((last, others)) = found.tiers.split_last() else { return HashSet::new() };
     let is_stored_before = |route: &str| {
         let mut same = others.iter().flat_map(|tier| &tier.routes).filter(|at| at.route == route);
         same.any(|at| at.outcomes.passed < at.outcomes.requests - at.outcomes.refused)
     };
-    let routes = last.routes.iter().filter(|route| !is_stored_before(&route.route));
-    routes.map(|route| route.outcomes.passed).sum()
+    let routes = last.routes.iter().map(|route| &*route.route);
+    routes.filter(|route| !is_stored_before(route)).collect()
+}
+
+/// Requests of these routes that the last tier did not look into its store for.
+fn passed(found: &Replayed, routes: &HashSet<&str>) -> u64 {
+    let all = found.tiers.last().into_iter().flat_map(|tier| &tier.routes);
+    let these = all.filter(|route| routes.contains(&*route.route));
+    these.map(|route| route.outcomes.passed).sum()
 }
