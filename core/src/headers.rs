@@ -88,6 +88,13 @@ pub trait FieldsMut {
         self.set_display(name, &value);
     }
 
+    /// As [`Self::append`], with a value that is written piece by piece.
+    fn append_spelled(&mut self, name: &'static str, value: &impl Spelled) {
+        let mut text = Text::new();
+        value.spell(|piece| text.push_str(piece));
+        self.append(name, &text);
+    }
+
     /// As [`Self::append`], with what `value` displays as.
     fn append_display(&mut self, name: &'static str, value: &impl fmt::Display) {
         self.append(name, &Text::of(value));

@@ -31,7 +31,11 @@ impl Scheme {
 
 /// A host with its port, in lower case, without the port that its scheme implies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host<'a>(Cow<'a, str>);
+pub struct Host<'a> {
+    text: Cow<'a, str>,
+    /// The length of its name, which stands first.
+    name: usize,
+}
 
 /// A Host field that names no host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,20 +60,22 @@ impl<'a> Host<'a> {
             Some(port) if port == scheme.default_port() => name,
             _ => text,
         };
-        Ok(Self(match text.bytes().any(|b| b.is_ascii_uppercase()) {
+        let name = name.len();
+        let text = match text.bytes().any(|b| b.is_ascii_uppercase()) {
             true => Cow::Owned(text.to_ascii_lowercase()),
             false => Cow::Borrowed(text),
-        }))
+        };
+        Ok(Self { text, name })
     }
 
     /// `host` or `host:port`.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The host without its port, which is what routes match by.
     pub fn name(&self) -> &str {
-        split_port(&self.0).map_or(&self.0, |(name, _)| name)
+        &self.text[..self.name]
     }
 }
 

@@ -27,7 +27,7 @@ use crate::token::Refusal;
 
 /// Appends this hop to Cache-Status and says the same in `X-Cache` (C3).
 pub fn cache_status(fields: &mut impl FieldsMut, status: &CacheStatus<'_>) {
-    fields.append_display("cache-status", status);
+    fields.append_spelled("cache-status", status);
     fields.set_static("x-cache", status.outcome.x_cache());
 }
 

@@ -10,12 +10,6 @@ use arrayvec::ArrayString;
 /// values of fields usually have.
 const ROOM: usize = 110;
 
-/// Writes an integer. The formatter of `core` minds widths and signs, which costs more than the
-/// digits.
-pub(crate) fn write_number(to: &mut impl fmt::Write, number: impl itoa::Integer) -> fmt::Result {
-    to.write_str(itoa::Buffer::new().format(number))
-}
-
 /// A text that is written once and read soon after: on the stack while it is short.
 #[derive(Clone)]
 pub struct Text(Place);

@@ -231,7 +231,7 @@ impl Gate {
     /// The same for who can write an [`Overlay`](overlay::Overlay), which is cheaper out of
     /// memory, and perhaps interim answers.
     pub(crate) async fn handle_overlaid(
-        self: Arc<Self>,
+        self: &Arc<Self>,
         request: http::Request<Body>,
         client: Client,
         interim: Option<Interim>,
@@ -290,7 +290,7 @@ impl Gate {
             return answer;
         }
         // Whoever it is, its keys may have had to be fetched.
-        let now = clock::now();
+        let now = if tokens.may_wait() { clock::now() } else { now };
         let closed = policy.maintenance(&asked, visitor.ip, now);
         let offer = plan.compression().ok().map(|rule| Offer::to(rule, &asked));
         let (asked, parts, visitor) = (&asked, &parts, &visitor);

@@ -64,7 +64,7 @@ impl Answering for Door {
         request: Request<Body>,
         interim: Option<Interim>,
     ) -> impl Future<Output = Response<Body>> + Send {
-        Arc::clone(&self.gate).handle_overlaid(request, self.client, interim)
+        self.gate.handle_overlaid(request, self.client, interim)
     }
 
     fn refuse(&self, problem: &Problem) -> Response<Body> {

@@ -15,9 +15,10 @@ use tidegate_core::headers::rate_limit::Quota;
 use tidegate_core::headers::{Fields, FieldsMut, Spelled};
 use tidegate_core::http_types::Edits;
 
-use self::changes::{Change, Changes, display};
+use self::changes::{Begun, Change, Changes, display, spell};
 use crate::answer_store::Answer;
 use crate::body::Body;
+use crate::name_bits::{bit, bits};
 use crate::stored_head::StoredHead;
 
 /// A stored head with changes, and the body that goes with it.
@@ -85,10 +86,15 @@ impl Overlay {
         self.changes.said()
     }
 
-    /// Whether a name with one of these [`bits`](crate::name_bits::bits) may be among what is said beside those; if not,
+    /// Whether a name with one of these [`bits`] may be among what is said beside those; if not,
     /// none is.
     pub(crate) fn may_say_any(&self, bits: u64) -> bool {
         self.changes.may_have_any(bits)
+    }
+
+    /// The same of all that is stored or said.
+    fn may_have_any(&self, bits: u64) -> bool {
+        self.stored.head.may_have_any(bits) || self.changes.may_have_any(bits)
     }
 
     /// Appends what is said beside those to a head.
@@ -96,9 +102,26 @@ impl Overlay {
         self.changes.write(head);
     }
 
+    /// Makes a change with the value that `write` appends. Most names are known to the compiler,
+    /// and so are their bits.
+    #[inline(always)]
     fn make(&mut self, change: Change, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        let begun = self.begin(change, name, write);
+        self.changes.end(begun);
+    }
+
+    #[inline(always)]
+    fn begin(&mut self, change: Change, name: &str, write: impl FnOnce(&mut Vec<u8>)) -> Begun {
         self.hides_some |= change != Change::Append && self.stored.head.has(name);
-        self.changes.make(change, name, write);
+        let (begun, text) = self.changes.begin(change, name, bit(name));
+        write(text);
+        begun
+    }
+
+    /// The same with a value that is there.
+    #[inline(always)]
+    fn make_with(&mut self, change: Change, name: &str, value: &str) {
+        self.make(change, name, |text| text.extend_from_slice(value.as_bytes()));
     }
 
     fn hides(&self, name: &str) -> bool {
@@ -120,38 +143,52 @@ impl Overlay {
 }
 
 impl FieldsMut for Overlay {
+    #[inline]
     fn set(&mut self, name: &'static str, value: &str) {
-        self.set_named(name, value);
+        self.make_with(Change::Set, name, value);
     }
 
     fn set_named(&mut self, name: &str, value: &str) {
-        self.make(Change::Set, name, |text| text.extend_from_slice(value.as_bytes()));
+        self.make_with(Change::Set, name, value);
     }
 
+    #[inline]
     fn append(&mut self, name: &'static str, value: &str) {
-        self.make(Change::Append, name, |text| text.extend_from_slice(value.as_bytes()));
+        self.make_with(Change::Append, name, value);
     }
 
+    #[inline]
     fn remove(&mut self, name: &'static str) {
         self.make(Change::Remove, name, |_| {});
     }
 
+    #[inline]
     fn set_display(&mut self, name: &'static str, value: &impl fmt::Display) {
         self.make(Change::Set, name, |text| display(text, value));
     }
 
+    #[inline]
     fn set_spelled(&mut self, name: &'static str, value: &impl Spelled) {
-        self.make(Change::Set, name, |text| {
-            value.spell(|piece| text.extend_from_slice(piece.as_bytes()));
-        });
+        self.make(Change::Set, name, |text| spell(text, value));
     }
 
+    #[inline]
+    fn set_static(&mut self, name: &'static str, value: &'static str) {
+        let begun = self.begin(Change::Set, name, |text| text.extend_from_slice(value.as_bytes()));
+        self.changes.end_good(begun);
+    }
+
+    #[inline]
     fn set_number(&mut self, name: &'static str, value: u64) {
-        self.set(name, itoa::Buffer::new().format(value));
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(value).as_bytes();
+        let begun = self.begin(Change::Set, name, |text| text.extend_from_slice(digits));
+        self.changes.end_good(begun);
     }
 
-    fn append_display(&mut self, name: &'static str, value: &impl fmt::Display) {
-        self.make(Change::Append, name, |text| display(text, value));
+    #[inline]
+    fn append_spelled(&mut self, name: &'static str, value: &impl Spelled) {
+        self.make(Change::Append, name, |text| spell(text, value));
     }
 }
 
@@ -195,7 +232,10 @@ pub(crate) fn last<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a [
 
 /// What an answer leaves the client by what it says already.
 pub(crate) fn quota(response: &Response<Body>) -> Option<Quota> {
+    const NAMES: u64 = bits(&["ratelimit", "x-ratelimit-remaining"]);
     match response.body() {
+        // As nearly always.
+        Body::Stored(overlay) if !overlay.may_have_any(NAMES) => None,
         Body::Stored(overlay) => Quota::told(overlay),
         _ => Quota::told(response.headers()),
     }
@@ -245,7 +285,10 @@ impl FieldsMut for PlaceMut<'_> {
     }
 
     fn set_static(&mut self, name: &'static str, value: &'static str) {
-        self.in_either(|map| map.set_static(name, value), |overlay| overlay.set(name, value));
+        self.in_either(
+            |map| map.set_static(name, value),
+            |overlay| overlay.set_static(name, value),
+        );
     }
 
     fn set_display(&mut self, name: &'static str, value: &impl fmt::Display) {
@@ -269,10 +312,10 @@ impl FieldsMut for PlaceMut<'_> {
         );
     }
 
-    fn append_display(&mut self, name: &'static str, value: &impl fmt::Display) {
+    fn append_spelled(&mut self, name: &'static str, value: &impl Spelled) {
         self.in_either(
-            |map| map.append_display(name, value),
-            |overlay| overlay.append_display(name, value),
+            |map| map.append_spelled(name, value),
+            |overlay| overlay.append_spelled(name, value),
         );
     }
 }
@@ -336,7 +379,7 @@ mod tests {
         for change in changes {
             match change {
                 Made::Set(name, value) => fields.set(NAMES[*name], value),
-                Made::Append(name, value) => fields.append_display(NAMES[*name], value),
+                Made::Append(name, value) => fields.append(NAMES[*name], value),
                 Made::Remove(name) => fields.remove(NAMES[*name]),
                 // The policy has no such values.
                 Made::Named(name, value) => {

@@ -100,8 +100,16 @@ impl StoredHead {
     }
 
     /// Whether there is a line of this name.
+    #[inline]
     pub fn has(&self, name: &str) -> bool {
         self.first(name).is_some()
+    }
+
+    /// Whether a name with one of these [`bits`](crate::name_bits::bits) may be among the lines; if
+    /// not, none is.
+    #[inline]
+    pub(crate) fn may_have_any(&self, bits: u64) -> bool {
+        self.names & bits != 0
     }
 
     /// The lines that a client gets as they are; not those that say how long the body is, or
@@ -120,8 +128,13 @@ impl StoredHead {
 
     /// Those of this name; constant time if there is none, for nearly all names.
     fn named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Line> {
-        let lines = if self.names & bit(name) == 0 { &[] } else { &*self.lines };
+        let lines = if self.may_have_any(bit(name)) { &*self.lines } else { &[] };
         lines.iter().filter(move |line| self.name(line) == name.as_bytes())
+    }
+
+    fn find(&self, name: &str) -> Option<&[u8]> {
+        let line = self.lines.iter().find(|line| self.name(line) == name.as_bytes())?;
+        Some(self.value(line))
     }
 }
 
@@ -150,9 +163,10 @@ impl Fields for StoredHead {
         self.named(name).map(|line| self.value(line))
     }
 
-    #[inline]
+    // Most names that are asked for are known to the compiler, and not there.
+    #[inline(always)]
     fn first<'a>(&'a self, name: &str) -> Option<&'a [u8]> {
-        self.named(name).next().map(|line| self.value(line))
+        if self.may_have_any(bit(name)) { self.find(name) } else { None }
     }
 }
 

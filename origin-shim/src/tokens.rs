@@ -84,6 +84,11 @@ impl Tokens {
         self.0.as_ref().map_or(&[], |checks| &checks.bad_secrets)
     }
 
+    /// Whether a token may have to wait for keys that are asked for.
+    pub const fn may_wait(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Whose `token` is. A key that nobody knows may be a new one: then the key set is asked
     /// for, once in its interval, and the token is looked at again.
     pub async fn user_of(&self, token: &[u8], now: Timestamp) -> Result<User, Refusal> {

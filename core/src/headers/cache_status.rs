@@ -1,9 +1,10 @@
 //! Cache-Status (RFC 9211): what this hop did with the request, and why.
 
-use core::fmt::{self, Write};
+use core::fmt;
 use core::time::Duration;
 
-use crate::text::write_number;
+use super::Spelled;
+use crate::text::Text;
 
 /// One member of a Cache-Status field; its `Display` is what goes on the wire.
 ///
@@ -114,62 +115,80 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for CacheStatus<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.cache)?;
+impl Spelled for CacheStatus<'_> {
+    fn spell(&self, mut write: impl FnMut(&str)) {
+        write(self.cache);
         match self.outcome {
             Outcome::Hit { ttl } => {
-                f.write_str("; hit; ttl=")?;
-                write_number(f, ttl.0)?;
+                write("; hit; ttl=");
+                number(ttl.0, &mut write);
             }
             Outcome::Forward { why, status, stored } => {
-                write!(f, "; fwd={}", why.as_str())?;
+                write("; fwd=");
+                write(why.as_str());
                 if let Some(status) = status {
-                    write!(f, "; fwd-status={status}")?;
+                    write("; fwd-status=");
+                    number(status, &mut write);
                 }
                 if let Some(ttl) = stored {
-                    write!(f, "; stored; ttl={}", ttl.0)?;
+                    write("; stored; ttl=");
+                    number(ttl.0, &mut write);
                 }
             }
             Outcome::Collapsed { why, ttl } => {
-                write!(f, "; fwd={}; collapsed; ttl={}", why.as_str(), ttl.0)?;
+                write("; fwd=");
+                write(why.as_str());
+                write("; collapsed; ttl=");
+                number(ttl.0, &mut write);
             }
             Outcome::Generated => {}
         }
         if let Some(key) = self.key {
-            f.write_str("; key=")?;
-            quoted(f, key)?;
+            write("; key=");
+            quoted(key, &mut write);
         }
         if let Some(detail) = self.detail {
-            f.write_str("; detail=")?;
-            f.write_str(detail)?;
+            write("; detail=");
+            write(detail);
         }
-        Ok(())
     }
 }
 
+impl fmt::Display for CacheStatus<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut written = Ok(());
+        self.spell(|piece| written = written.and_then(|()| f.write_str(piece)));
+        written
+    }
+}
+
+fn number(number: impl itoa::Integer, write: &mut impl FnMut(&str)) {
+    write(itoa::Buffer::new().format(number));
+}
+
 /// A structured-field String (RFC 9651 §3.3.3): what it cannot hold is percent-encoded.
-fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+fn quoted(text: &str, write: &mut impl FnMut(&str)) {
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-    f.write_char('"')?;
+    write("\"");
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| !is_plain(byte)) {
         let (plain, special) = rest.split_at(at);
-        f.write_str(plain)?;
+        write(plain);
         let mut characters = special.chars();
         match characters.next() {
-            Some(escaped @ ('"' | '\\')) => write!(f, "\\{escaped}")?,
+            Some('"') => write("\\\""),
+            Some('\\') => write("\\\\"),
             Some(other) => {
                 let mut bytes = [0; 4];
                 let encoded = other.encode_utf8(&mut bytes);
-                encoded.bytes().try_for_each(|byte| write!(f, "%{byte:02X}"))?;
+                encoded.bytes().for_each(|byte| write(&Text::of(format_args!("%{byte:02X}"))));
             }
             None => {}
         }
         rest = characters.as_str();
     }
-    f.write_str(rest)?;
-    f.write_char('"')
+    write(rest);
+    write("\"");
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::Response;
+use tidegate_core::http_types::Edits;
 use tidegate_core::rate::{Counted, Limit, Verdict};
 use tidegate_core::{ClientFacts, LimitKey, respond};
 
@@ -26,11 +27,18 @@ impl Gate {
     /// where it has one.
     pub(super) async fn admit<'p>(&self, passage: &Passage<'p>, counted: Counted) -> Verdict<'p> {
         let in_force = passage.in_force;
+        let ask = async |limit| in_force.count(limit, &key(passage, limit), passage.now).await;
         let mut verdict = Verdict::default();
-        for limit in in_order(passage, counted) {
-            let said = in_force.count(limit, &key(passage, limit), passage.now).await;
-            if !verdict.add(limit, said) {
-                break;
+        let mut limits = limits(passage, counted);
+        let Some(first) = limits.next() else { return verdict };
+        if limits.next().is_none() {
+            // As most routes have it.
+            verdict.add(first, ask(first).await);
+        } else {
+            for limit in in_order(passage, counted) {
+                if !verdict.add(limit, ask(limit).await) {
+                    break;
+                }
             }
         }
         if verdict.wait().is_zero() {
@@ -47,21 +55,26 @@ impl Gate {
     }
 }
 
-/// The limits that count such requests, in the order in which they are asked, so that what one
-/// refuses uses up little of the others: first the one that is known to refuse, then those
-/// elsewhere, whose word nobody can foresee, and those in memory last.
+/// The limits that count such requests.
+fn limits<'p>(
+    passage: &Passage<'p>,
+    counted: Counted,
+) -> impl Iterator<Item = &'p Limit> + use<'p> {
+    passage.plan.limits().filter(move |limit| limit.count == counted)
+}
+
+/// The same in the order in which they are asked, so that what one refuses uses up little of the
+/// others: first the one that is known to refuse, then those elsewhere, whose word nobody can
+/// foresee, and those in memory last.
 fn in_order<'a, 'p>(
     passage: &'a Passage<'p>,
     counted: Counted,
 ) -> impl Iterator<Item = &'p Limit> + use<'a, 'p> {
-    let limits = move || passage.plan.limits().filter(move |limit| limit.count == counted);
     let in_force = passage.in_force;
     let refuses = |limit: &&Limit| in_force.refuses(limit, &key(passage, limit), passage.now);
-    // One by itself is asked in any case.
-    let several = limits().nth(1).is_some();
-    let refusing = several.then(|| limits().find(refuses)).flatten();
+    let refusing = limits(passage, counted).find(refuses);
     let rest = move |in_memory| {
-        limits().filter(move |limit| {
+        limits(passage, counted).filter(move |limit| {
             in_force.counts_in_memory(limit) == in_memory
                 && refusing.is_none_or(|refusing| !std::ptr::eq(refusing, *limit))
         })
@@ -79,7 +92,11 @@ fn key(passage: &Passage<'_>, limit: &Limit) -> LimitKey {
 pub(super) fn tell(verdict: &Verdict<'_>, response: &mut Response<Body>) {
     if verdict.tightest().is_some() {
         let told = overlay::quota(response);
-        respond::rate_limit(&mut overlay::fields_mut(response), verdict, told);
+        match response.body_mut().overlay() {
+            // As hits have it, and quicker than what suits both.
+            Some(overlay) => respond::rate_limit(overlay, verdict, told),
+            None => respond::rate_limit(&mut Edits::of(response.headers_mut()), verdict, told),
+        }
     }
 }
 

@@ -144,12 +144,29 @@ fn trim(value: &[u8]) -> &[u8] {
     &value[..value.len() - value.iter().rev().take_while(is_space).count()]
 }
 
-/// Whether a value has a byte that none may have (RFC 9110 §5.5). Looks at all of them, since
-/// that goes by many at a time.
+/// Whether a value has a byte that none may have (RFC 9110 §5.5). Looks at eight of them at a
+/// time, since few values have any.
 pub(crate) fn has_control(value: &[u8]) -> bool {
-    value
-        .iter()
-        .fold(false, |found, byte| found | ((*byte < b' ') & (*byte != b'\t')) | (*byte == 0x7f))
+    let is_control = |byte: &u8| (*byte < b' ' && *byte != b'\t') || *byte == DELETE;
+    let Some(last) = value.last_chunk() else { return value.iter().any(is_control) };
+    // What is left behind the eights is in the last one, too.
+    let (words, _) = value.as_chunks();
+    let suspects = words.iter().fold(suspects(last), |found, word| found | suspects(word));
+    suspects != 0 && value.iter().any(is_control)
+}
+
+const DELETE: u8 = 0x7f;
+
+/// Zero if none of these is below a space, a tab among them, or DEL. The highest bit of each byte
+/// tells; a byte above one that tells may, too, though it is none.
+const fn suspects(bytes: &[u8; 8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = 0x80 * ONES;
+    let word = u64::from_le_bytes(*bytes);
+    let other_than_delete = word ^ (DELETE as u64 * ONES);
+    let below_space = word.wrapping_sub(b' ' as u64 * ONES) & !word;
+    let is_delete = other_than_delete.wrapping_sub(ONES) & !other_than_delete;
+    (below_space | is_delete) & HIGHEST
 }
 
 /// Whether a byte may stand in a token (RFC 9110 §5.6.2).
@@ -271,6 +288,22 @@ mod tests {
             ("a: b", BareCarriageReturn),
         ] {
             assert_eq!(fields(text), Err(malformed), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_control_is_found_wherever_it_stands() {
+        for length in 0..40 {
+            let mut value = vec![b'a'; length];
+            assert!(!has_control(&value));
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    value[at] = byte;
+                    let is_control = byte.is_ascii_control() && byte != b'\t';
+                    assert_eq!(has_control(&value), is_control, "{value:?}");
+                }
+                value[at] = [b'\t', b' ', b'~', 0x80, 0xff][at % 5];
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use tidegate_core::Scheme;
 use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
-use super::head::request::RequestHead;
+use super::head::request::{GoodHost, RequestHead};
 use super::head::{Extent, HEAD_MAX, HeadEnd, is_token};
 use super::{Malformed, buffers};
 
@@ -23,6 +23,7 @@ pub(super) struct Input {
     head_end: HeadEnd,
     /// The one empty line that may stand before a request was there (RFC 9112 §2.2).
     skipped_line: bool,
+    good_host: GoodHost,
 }
 
 impl Input {
@@ -71,7 +72,7 @@ impl Input {
         self.consume(extent.length);
         self.head_end = HeadEnd::default();
         self.skipped_line = false;
-        RequestHead::read(&head, extent, scheme)
+        RequestHead::read_next(&head, extent, scheme, &mut self.good_host)
     }
 
     /// Whether a request line stands here now, which begins with a token.

@@ -4,6 +4,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use tidegate_core::headers::Spelled;
+
 use crate::http1::head::has_control;
 use crate::name_bits::bit;
 
@@ -37,6 +39,14 @@ struct Line {
     change: Change,
 }
 
+/// A change whose value is not there yet.
+#[must_use]
+pub(super) struct Begun {
+    change: Change,
+    start: usize,
+    name: usize,
+}
+
 /// What a line does to stored lines of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
@@ -59,26 +69,36 @@ impl Changes {
         })
     }
 
-    /// Makes a change with the value that `write` appends. A value that no field may hold takes
-    /// what it would replace with it.
-    pub(super) fn make(&mut self, change: Change, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        if change != Change::Append && self.may_have(name) {
+    /// Begins a change to the lines of `name`, whose [`bit`] is given: the value goes behind the text
+    /// that is returned, and then comes [`Self::end`].
+    pub(super) fn begin(&mut self, change: Change, name: &str, bit: u64) -> (Begun, &mut Vec<u8>) {
+        if change != Change::Append && self.may_have_any(bit) {
             self.forget(name);
         }
+        self.names |= bit;
         let start = self.text.len();
         self.text.extend_from_slice(name.as_bytes());
         self.text.extend_from_slice(b": ");
-        let value = self.text.len();
-        write(&mut self.text);
-        let change = match (has_control(&self.text[value..]), change) {
-            (false, change) => change,
-            (true, Change::Append) => return self.text.truncate(start),
-            (true, Change::Set | Change::Remove) => Change::Remove,
-        };
+        (Begun { change, start, name: name.len() }, &mut self.text)
+    }
+
+    /// Ends a change. A value that no field may hold takes what it would replace with it.
+    pub(super) fn end(&mut self, mut begun: Begun) {
+        if has_control(&self.text[begun.start + begun.name + ": ".len()..]) {
+            if begun.change == Change::Append {
+                return self.text.truncate(begun.start);
+            }
+            begun.change = Change::Remove;
+        }
+        self.end_good(begun);
+    }
+
+    /// The same with a value that any field may hold.
+    #[inline]
+    pub(super) fn end_good(&mut self, Begun { change, start, name }: Begun) {
         self.text.extend_from_slice(b"\r\n");
         self.has_gaps |= change == Change::Remove;
-        self.lines.push(Line { start, name: name.len(), end: self.text.len(), change });
-        self.names |= bit(name);
+        self.lines.push(Line { start, name, end: self.text.len(), change });
     }
 
     /// Whether stored lines of this name are not said.
@@ -132,7 +152,8 @@ impl Changes {
         self.may_have_any(bit(name))
     }
 
-    /// Whether a name with one of these [`bits`] may be among the lines; if not, none is.
+    /// Whether a name with one of these [`bits`](crate::name_bits::bits) may be among the lines; if
+    /// not, none is.
     pub(super) fn may_have_any(&self, bits: u64) -> bool {
         self.names & bits != 0
     }
@@ -186,4 +207,9 @@ pub(super) fn display(text: &mut Vec<u8>, value: &impl fmt::Display) {
 
     // Writing to memory does not fail.
     let _ = fmt::write(&mut Writer(text), format_args!("{value}"));
+}
+
+/// Appends what `value` spells.
+pub(super) fn spell(text: &mut Vec<u8>, value: &impl Spelled) {
+    value.spell(|piece| text.extend_from_slice(piece.as_bytes()));
 }

@@ -37,6 +37,16 @@ impl RequestHead {
     /// Reads a whole head, its empty line included, that came over a connection of `scheme`.
     /// Linear; the values share `head`.
     pub fn read(head: &Bytes, extent: Extent, scheme: Scheme) -> Result<Self, Malformed> {
+        Self::read_next(head, extent, scheme, &mut GoodHost::default())
+    }
+
+    /// The same for one of several heads that come over one connection.
+    pub(in crate::http1) fn read_next(
+        head: &Bytes,
+        extent: Extent,
+        scheme: Scheme,
+        good: &mut GoodHost,
+    ) -> Result<Self, Malformed> {
         let (line, rest) = first_line(head)?;
         let Line { method, target, version } = request_line(line)?;
         let uri = uri(&method, head.slice_ref(target), scheme)?;
@@ -50,7 +60,7 @@ impl RequestHead {
                 .map_err(|_| Malformed::Control)?;
             fields.append(name, value);
         }
-        said.check_host(version, scheme)?;
+        said.check_host(version, scheme, good)?;
         Ok(Self {
             framing: said.framing.of_request(version)?,
             persists: !said.closes && (version == Version::HTTP_11 || said.keeps_alive),
@@ -109,12 +119,40 @@ impl<'a> Said<'a> {
     }
 
     /// There is one that names a host; HTTP/1.0 may have none (§3.2).
-    fn check_host(&self, version: Version, scheme: Scheme) -> Result<(), Malformed> {
+    fn check_host(
+        &self,
+        version: Version,
+        scheme: Scheme,
+        good: &mut GoodHost,
+    ) -> Result<(), Malformed> {
         match self.host {
-            Some(host) => check_authority(host, scheme).map_err(|()| Malformed::Host),
+            Some(host) if good.is(host) => Ok(()),
+            Some(host) => {
+                check_authority(host, scheme).map_err(|()| Malformed::Host)?;
+                good.keep(host);
+                Ok(())
+            }
             None if version == Version::HTTP_10 => Ok(()),
             None => Err(Malformed::Host),
         }
+    }
+}
+
+/// The latest Host of a connection that was good. Most clients have one alone, and need no second
+/// look at it.
+#[derive(Debug, Default)]
+pub(in crate::http1) struct GoodHost(Option<Box<[u8]>>);
+
+impl GoodHost {
+    /// Longer ones are not kept: each connection has room of its own.
+    const LENGTH_MAX: usize = 64;
+
+    fn is(&self, host: &[u8]) -> bool {
+        self.0.as_deref() == Some(host)
+    }
+
+    fn keep(&mut self, host: &[u8]) {
+        self.0 = (host.len() <= Self::LENGTH_MAX).then(|| host.into());
     }
 }
 
@@ -273,6 +311,23 @@ mod tests {
         for host in ["", "a b", "u@a", "a,b", "a/b", "a:x", "[::1", "\u{e9}"] {
             let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
             assert_eq!(read(&head), Err(Malformed::Host), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_was_good_says_nothing_of_another() {
+        let mut good = GoodHost::default();
+        let mut read = |host: &str| {
+            let text = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let extent = HeadEnd::default().find(text.as_bytes()).unwrap().unwrap();
+            RequestHead::read_next(&Bytes::from(text), extent, Scheme::Http, &mut good).map(|_| ())
+        };
+        let long = "a".repeat(GoodHost::LENGTH_MAX + 1);
+        for host in ["a", "a", "b:1", "a", &long, &long] {
+            assert_eq!(read(host), Ok(()), "{host}");
+            for bad in ["", "a b", "b:", "a/", "aa,"] {
+                assert_eq!(read(bad), Err(Malformed::Host), "{bad:?} after {host}");
+            }
         }
     }
 
