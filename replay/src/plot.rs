@@ -200,7 +200,9 @@ impl Plot {
                 r#"<line class="plot-grid" x1="{at:.1}" x2="{at:.1}" y1="{floor:.1}" y2="{:.1}"/>"#,
                 floor + 4.0,
             )?;
-            if at - half < last_end + 6.0 || at + half > WIDTH {
+            // The last one would stand out beyond the edge.
+            let at = at.min(WIDTH - half);
+            if at - half < last_end + 6.0 {
                 continue;
             }
             last_end = at + half;

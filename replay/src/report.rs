@@ -50,11 +50,7 @@ impl Compared {
     /// That of both policies and by what the second differs, as people read them.
     fn written(&self, one: &Replayed, other: &Replayed) -> [String; 3] {
         match self {
-            Self::Count(get) => {
-                let (one, other) = (get(one), get(other));
-                let difference = numbers::signed(other as i64 - one as i64);
-                [numbers::thousands(one), numbers::thousands(other), difference]
-            }
+            Self::Count(get) => counts_compared(get(one), get(other)),
             Self::Bytes(get) => {
                 let (one, other) = (get(one), get(other));
                 let sign = if other < one { "-" } else { "+" };
@@ -63,13 +59,48 @@ impl Compared {
                 let [one, other] = written;
                 [one, other, format!("{sign}{difference}")]
             }
-            Self::Part(get) => {
-                let (one, other) = (get(one), get(other));
-                let points = format!("{:+.1} points", 100.0 * (other - one));
-                [numbers::percent(one), numbers::percent(other), points]
-            }
+            Self::Part(get) => parts_compared(get(one), get(other)),
         }
     }
+}
+
+fn counts_compared(one: u64, other: u64) -> [String; 3] {
+    let difference = numbers::signed(other as i64 - one as i64);
+    [numbers::thousands(one), numbers::thousands(other), difference]
+}
+
+fn parts_compared(one: f64, other: f64) -> [String; 3] {
+    let points = format!("{:+.1} points", 100.0 * (other - one));
+    [numbers::percent(one), numbers::percent(other), points]
+}
+
+/// What two policies make of one route at one tier, and by what the second differs.
+struct RouteCompared<'a> {
+    route: &'a str,
+    hit_ratio: [String; 3],
+    sent_on: [String; 3],
+}
+
+/// The routes of a tier under two policies: those of the first, and then what the second alone has.
+fn routes_compared<'a>(
+    tier: Tier,
+    one: &'a Replayed,
+    other: &'a Replayed,
+) -> Vec<RouteCompared<'a>> {
+    let of = |found: &'a Replayed| found.tier(tier).map_or(&[][..], |tier| &tier.routes);
+    let named = |found: &'a Replayed, name: &str| of(found).iter().find(|at| at.route == name);
+    let second_alone = of(other).iter().filter(|at| named(one, &at.route).is_none());
+    let compared = |route: &'a RouteFound| {
+        let (one, other) = (named(one, &route.route), named(other, &route.route));
+        let ratio = |found: Option<&RouteFound>| found.map_or(0.0, |found| found.hit_ratio);
+        let asked = |found: Option<&RouteFound>| found.map_or(0, |found| found.outcomes.asked);
+        RouteCompared {
+            route: self::named(&route.route),
+            hit_ratio: parts_compared(ratio(one), ratio(other)),
+            sent_on: counts_compared(asked(one), asked(other)),
+        }
+    };
+    of(one).iter().chain(second_alone).map(compared).collect()
 }
 
 /// Everything that a replay has found.

@@ -5,9 +5,10 @@ use std::fmt::{self, Write as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
+use tidegate_core::Tier;
 
 use super::numbers::{bytes, count, minute, percent, span, thousands, ttl};
-use super::{COMPARED, Replayed, Report, TierFound, named};
+use super::{COMPARED, Replayed, Report, RouteCompared, TierFound, named, routes_compared};
 use crate::counts::{Kind, part};
 use crate::plot::{self, Axis, Escaped, Mark, Plot, Series};
 use crate::sketch::Curve;
@@ -466,8 +467,33 @@ fn side_by_side(f: &mut fmt::Formatter<'_>, one: &Replayed, other: &Replayed) ->
             let written = compared.written(one, other);
             row(f, name, &written.each_ref().map(String::as_str))?;
         }
-        f.write_str(TABLE_END)
+        f.write_str(TABLE_END)?;
+        for tier in [Tier::Edge, Tier::Origin] {
+            routes_side_by_side(f, tier, one, other)?;
+        }
+        Ok(())
     })
+}
+
+fn routes_side_by_side(
+    f: &mut fmt::Formatter<'_>,
+    tier: Tier,
+    one: &Replayed,
+    other: &Replayed,
+) -> fmt::Result {
+    let routes = routes_compared(tier, one, other);
+    if routes.is_empty() {
+        return Ok(());
+    }
+    let heads = ["Route", "Hit ratio", "After", "Difference", "Sent on", "After", "Difference"];
+    let (tier, before, after) = (tier.as_str(), &one.name, &other.name);
+    let caption = format!("Routes at the {tier} with {before}, and after with {after}");
+    table_head(f, &caption, &heads)?;
+    for RouteCompared { route, hit_ratio, sent_on } in &routes {
+        let ([a, b, c], [d, e, g]) = (hit_ratio, sent_on);
+        row(f, route, &[a, b, c, d, e, g])?;
+    }
+    f.write_str(TABLE_END)
 }
 
 fn unreadable(f: &mut fmt::Formatter<'_>, log: &super::Log) -> fmt::Result {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use tidegate_core::Tier;
+
 use super::numbers::{bytes, count, minute, percent, span, thousands, ttl};
 use super::table::Table;
-use super::{COMPARED, Replayed, Report, TierFound, named};
+use super::{COMPARED, Replayed, Report, RouteCompared, TierFound, named, routes_compared};
 use crate::counts::Kind;
 
 /// Reasons and hottest that are shown.
@@ -285,5 +287,18 @@ fn side_by_side(f: &mut fmt::Formatter<'_>, one: &Replayed, other: &Replayed) ->
         table.row([name.into(), before, after, difference]);
     }
     writeln!(f, "\nbefore: {}\nafter:  {}", one.name, other.name)?;
-    write!(f, "\n{table}")
+    write!(f, "\n{table}")?;
+    for tier in [Tier::Edge, Tier::Origin] {
+        let head = format!("at the {}", tier.as_str());
+        let mut table =
+            Table::new([&*head, "hits before", "after", "", "sent on before", "after", ""]);
+        for RouteCompared { route, hit_ratio, sent_on } in routes_compared(tier, one, other) {
+            let ([a, b, c], [d, e, g]) = (hit_ratio, sent_on);
+            table.row([route.into(), a, b, c, d, e, g]);
+        }
+        if !table.is_empty() {
+            write!(f, "\n{table}")?;
+        }
+    }
+    Ok(())
 }

@@ -146,3 +146,30 @@ fn a_page_says_all_and_runs_nothing_whatever_a_log_holds() {
     let text = Text(&report).to_string();
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
 }
+
+#[test]
+fn two_policies_are_compared_route_by_route() {
+    let line = |second: u32, path: &str| {
+        format!(
+            "192.0.2.1 - - [01/Nov/2026:10:00:{second:02} +0000] \"GET {path} HTTP/1.1\" 200 9\n"
+        )
+    };
+    let log: String = (0..4).map(|n| line(n * 10, "/page") + &line(n * 10, "/a/b")).collect();
+    let after = POLICY.replace("ttl = \"60s\"", "ttl = \"15s\"").replace("\"assets\"", "\"files\"");
+    let (before, _) = replay_with(POLICY, Setup::default(), &[log.as_bytes()]);
+    let (after, _) = replay_with(&after, Setup::default(), &[log.as_bytes()]);
+    let report = Report::new(None, ("new.toml", &after), Some(("old.toml", &before)));
+    let text = Text(&report).to_string();
+    let words =
+        |line: &str| line.split_whitespace().map(String::from).collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = text.lines().map(words).collect();
+    for expected in [
+        "assets 75.0 % 0.0 % -75.0 points 1 0 -1",
+        "files 0.0 % 75.0 % +75.0 points 0 1 +1",
+        "pages 75.0 % 50.0 % -25.0 points 1 2 +1",
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "{expected} is not in {text}");
+    }
+    let page = Html(&report).to_string();
+    assert!(page.contains("Routes at the origin with old.toml, and after with new.toml"), "{page}");
+}
