@@ -25,17 +25,22 @@ pub(crate) struct Load {
 /// Runs it; an error if something does not hold.
 pub(crate) fn run(workspace: &Workspace, load: &Load) -> Result<()> {
     let tools = tools::prepare(workspace)?;
-    let (profile, tidegate): (&[&str], _) = match load.quick {
-        true => (&[], workspace.debug_binary("tidegate")),
-        false => (&["--release"], workspace.target().join("release/tidegate")),
-    };
+    if load.quick {
+        build(workspace, &[])?;
+        return quickly(workspace, &tools);
+    }
+    let profile = &["--release"];
     build(workspace, profile)?;
     let mut command = bench(workspace, &tools, profile)?;
-    command.env("TIDEGATE_BIN", tidegate);
-    match load.quick {
-        true => command.arg("--quick"),
-        false => command.arg("--write").arg(workspace.path("docs")),
-    };
+    command.env("TIDEGATE_BIN", workspace.target().join("release/tidegate"));
+    command.arg("--write").arg(workspace.path("docs"));
+    run::visibly(command)
+}
+
+/// The short run, with the shim that lies there.
+pub(crate) fn quickly(workspace: &Workspace, tools: &Tools) -> Result<()> {
+    let mut command = bench(workspace, tools, &[])?;
+    command.env("TIDEGATE_BIN", workspace.debug_binary("tidegate")).arg("--quick");
     run::visibly(command)
 }
 

@@ -23,7 +23,7 @@ use crate::test::other_policies::OtherPolicy;
 use crate::test::session::{Session, TestRun};
 use crate::tools::{self, Tools};
 use crate::workspace::Workspace;
-use crate::{conformance, dev, edge, fuzz, playground, run, system};
+use crate::{conformance, dev, edge, fuzz, load, playground, run, system};
 
 // Checks that others build on.
 const PROGRAMS: &str = "the programs that the tests start";
@@ -35,6 +35,7 @@ const PLAYGROUND: &str = "the playground";
 const DASHBOARD: &str = "the dashboard and the playground, in Chromium";
 const DEPLOYED: &str = "what is deployed is valid";
 const CASES: &str = "the cases, at the edge";
+const DEMO: &str = "the demo stack, with few users and failures";
 const PARITY: &str = "edge and shim decide alike";
 
 /// Runs the checks; an error if one failed.
@@ -48,7 +49,7 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     session.check("documentation without warnings", || rust::documentation(workspace));
     let tools = session.check(TOOLS, || tools::prepare(workspace));
     match &tools {
-        Some(tools) => worker(workspace, tools, &mut session),
+        Some(tools) => worker(workspace, tools, &mut session, programs),
         None => session.leave_out("the core for wasm, and all about the worker", TOOLS),
     }
     match &tools {
@@ -91,7 +92,7 @@ fn native(workspace: &Workspace, session: &mut Session, fast: bool) -> bool {
 }
 
 /// What needs the wasm target or the built worker.
-fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
+fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session, programs: bool) {
     session.check("the core for wasm: no std, no imports", || core_alone::check(workspace));
     session.check("clippy, worker and playground", || rust::clippy_wasm(workspace));
     session.check("documentation of the worker", || rust::documentation_worker(workspace));
@@ -106,6 +107,10 @@ fn worker(workspace: &Workspace, tools: &Tools, session: &mut Session) {
             session.check_tests(PARITY, || parity(workspace, tools));
         }
         None => [CASES, PARITY].into_iter().for_each(|name| session.leave_out(name, CASES_WORKER)),
+    }
+    match programs {
+        true => drop(session.check(DEMO, || load::quickly(workspace, tools))),
+        false => session.leave_out(DEMO, PROGRAMS),
     }
     let built = session.check(WORKER, || edge::build(workspace, tools, None));
     if built.is_none() {

@@ -55,6 +55,7 @@ fn main() -> io::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let programs = Programs::find()?;
+    programs::may_open_many_files();
     let effort = if quick { Effort::quick() } else { Effort::whole() };
     let found = local.block_on(&runtime, async {
         let cache = CacheService::default().serve().await?;
@@ -70,7 +71,7 @@ fn main() -> io::Result<ExitCode> {
         for (name, svg) in page::pictures(&found) {
             fs::write(pictures.join(name), svg)?;
         }
-        fs::write(folder.join("capacity.md"), page::text(&found))?;
+        fs::write(folder.join("capacity.md"), page::text(&found, &effort))?;
     }
     Ok(match found.verdicts.iter().all(|verdict| verdict.holds) {
         true => ExitCode::SUCCESS,

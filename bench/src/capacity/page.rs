@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
 use tidegate_replay::plot::{Axis, Mark, Plot, STYLE, Series};
 
-use crate::runs::{Found, Run, Step, fewer_queries, number};
+use crate::runs::{Effort, Found, Run, Step, fewer_queries, number};
 
 const BEGIN: &str = "\
 # What the demo stack bears
@@ -15,7 +16,7 @@ then the same users, by the same seed, visit the service by itself. What they as
 ([traffic/mix.toml](../traffic/mix.toml)); what a query takes is that file's, too (8 to 30 ms, over ten connections), as
 with a database on another machine. All of it, the load generator among it, shared {cores} cores of one machine, without
 TLS and without a network in between. Limits at the edge counted in the isolate: a Durable Object for each client was not
-part of it. Each run began with empty caches, and its ramp counts where whole runs are compared.
+part of it. Each run began with empty caches; what counts is what was found when all users had come, at {arrivals} in a second.
 ";
 
 /// What is said in addition where the bench itself was built without optimisation.
@@ -24,9 +25,10 @@ const UNOPTIMISED: &str = "\n\
 processor time that they need, from the same cores. The shim and the load generator were release builds.\n";
 
 /// The page.
-pub(crate) fn text(found: &Found) -> String {
+pub(crate) fn text(found: &Found, effort: &Effort) -> String {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut text = BEGIN.replace("{cores}", &cores.to_string());
+    text = text.replace("{arrivals}", &effort.arrivals.to_string());
     if cfg!(debug_assertions) {
         text += UNOPTIMISED;
     }
@@ -75,9 +77,9 @@ pub(crate) fn pictures(found: &Found) -> [(&'static str, String); 2] {
             "capacity-queries.svg",
             picture(
                 "Queries of the database",
-                "Queries in all of a run, ramp and all, by how many users visit at once.",
-                Axis::new("queries", whole),
-                |run| run.queries as f64,
+                "How often the database is asked in a second, by how many users visit at once.",
+                Axis::new("queries a second", whole),
+                Run::queries_per_second,
             ),
         ),
     ]
@@ -96,17 +98,15 @@ fn users(text: &mut String, found: &Found) -> std::fmt::Result {
     let mut row = |what: &str, of: &dyn Fn(&Run) -> String| {
         writeln!(text, "| {what} | {} | {} |", of(with), of(without))
     };
-    row("requests a second, behind the ramp", &|run| {
-        format!("{:.0}", run.number("/requests_per_second"))
-    })?;
+    row("requests a second", &|run| format!("{:.0}", run.number("/requests_per_second")))?;
     row("p50, p95, p99", &|run| latencies(run, "latency_ms"))?;
     row("p50, p95, p99 of cached answers", &|run| latencies(run, "cached_latency_ms"))?;
-    row("errors", &|run| format!("{:.3} %", run.number("/error_share") * 100.0))?;
+    row("errors", &|run| errors(run.counted()))?;
     row("hits of what may be cached", &|run| percent(run.number("/hit_ratio")))?;
-    row("requests of browsers, ramp and all", &|run| format!("{:.0}", run.requests()))?;
+    row("requests of browsers", &|run| format!("{:.0}", run.number("/requests")))?;
     row("answered by the edge", &|run| percent(run.at_the_edge()))?;
-    row("requests that reached the service", &|run| run.reached.to_string())?;
-    row("queries of its database", &|run| run.queries.to_string())?;
+    row("requests that reached the service", &|run| run.work.reached.to_string())?;
+    row("queries of its database", &|run| run.work.queries.to_string())?;
 
     let fewer = percent(fewer_queries(with, without));
     let memory = with.memory as f64 / 1e6;
@@ -125,14 +125,15 @@ fn users(text: &mut String, found: &Found) -> std::fmt::Result {
     for (place, name) in
         ["edge (workerd)", "shim", "Redis", "service, database within"].iter().enumerate()
     {
-        let micros = |run: &Run| run.cpu[place].as_secs_f64() * 1e6 / run.requests().max(1.0);
+        let micros =
+            |run: &Run| run.work.cpu[place].as_secs_f64() * 1e6 / run.number("/requests").max(1.0);
         let (with, without) = (micros(with), micros(without));
         // Without Tidegate nobody asks the first three.
         let without = if place < 3 { "–".to_owned() } else { format!("{without:.0} µs") };
         writeln!(text, "| {name} | {with:.0} µs | {without} |")?;
     }
-    let front: f64 = found.with.cpu[..3].iter().map(std::time::Duration::as_secs_f64).sum();
-    let each = front / found.with.requests().max(1.0);
+    let front: f64 = with.work.cpu[..3].iter().map(std::time::Duration::as_secs_f64).sum();
+    let each = front / with.number("/requests").max(1.0);
     writeln!(
         text,
         "\n**Extrapolated, not measured**: at {:.0} µs for a request, one core for edge, shim and Redis together would carry\n\
@@ -148,25 +149,26 @@ fn steps(text: &mut String, steps: &[Step]) -> std::fmt::Result {
     writeln!(text, "![queries by users](pictures/capacity-queries.svg)\n")?;
     writeln!(
         text,
-        "| users at once | | requests/s | p50, p95, p99 | errors | hits | generator late (p99) |\n|---|---|---|---|---|---|---|"
+        "| users at once | | requests/s | p50, p95, p99 | errors | hits | queries/s | generator late (p99) |\n|---|---|---|---|---|---|---|---|"
     )?;
     for Step { users, with, without } in steps {
         let both = [("with", Some(with)), ("without", without.as_ref())];
         for (what, run) in both.into_iter().filter_map(|(what, run)| Some((what, run?))) {
             writeln!(
                 text,
-                "| {users} | {what} | {:.0} | {} | {:.2} % | {} | {:.0} ms |",
+                "| {users} | {what} | {:.0} | {} | {} | {} | {:.0} | {:.0} ms |",
                 run.number("/requests_per_second"),
                 latencies(run, "latency_ms"),
-                run.number("/error_share") * 100.0,
+                errors(run.counted()),
                 percent(run.number("/hit_ratio")),
+                run.queries_per_second(),
                 run.number("/own_lag_ms/p99"),
             )?;
         }
     }
     writeln!(
         text,
-        "\nBehind the ramp. Where the generator itself was late, cores were what there was too little of, and times are\n\
+        "\nWhere the generator itself was late, cores were what there was too little of, and times are\n\
          worse than those of the stack."
     )
 }
@@ -187,11 +189,11 @@ fn failures(text: &mut String, found: &Found) -> std::fmt::Result {
         let at = |name: &str| number(phase, &format!("/latency_ms/{name}"));
         writeln!(
             text,
-            "| {} | {:.0} | {} | {:.2} % | {} |",
+            "| {} | {:.0} | {} | {} | {} |",
             phase["name"].as_str().unwrap_or_default(),
             number(phase, "/requests_per_second"),
             three(at("p50"), at("p95"), at("p99")),
-            number(phase, "/error_share") * 100.0,
+            errors(phase),
             percent(number(phase, "/cached_share")),
         )?;
     }
@@ -218,6 +220,14 @@ fn latencies(run: &Run, which: &str) -> String {
 
 fn three(p50: f64, p95: f64, p99: f64) -> String {
     format!("{p50:.0}, {p95:.0}, {p99:.0} ms")
+}
+
+/// Their share of all requests, and how many there were of each kind.
+fn errors(section: &Value) -> String {
+    let share = format!("{:.2} %", number(section, "/error_share") * 100.0);
+    let kinds = section["errors"].as_object().into_iter().flatten();
+    let kinds: Vec<String> = kinds.map(|(kind, count)| format!("{count} {kind}")).collect();
+    if kinds.is_empty() { share } else { format!("{share}: {}", kinds.join(", ")) }
 }
 
 fn percent(share: f64) -> String {

@@ -23,7 +23,10 @@ pub(crate) struct Effort {
     compared: u32,
     /// A ramp brings so many in a second: whoever comes opens the app, which asks for more than any
     /// page behind it.
-    arrivals: u32,
+    pub(crate) arrivals: u32,
+    /// How long all visit before anything counts, for T1, in seconds: until caches are as full as they
+    /// are in the middle of a day.
+    warm_up: u32,
     /// How long all visit, in seconds: for T1, and in each step of T3.
     usual: u32,
     steady: u32,
@@ -56,14 +59,24 @@ pub(crate) struct Step {
 pub(crate) struct Run {
     /// What `tidegate load` reports.
     pub(crate) report: Value,
-    /// Requests that reached the service, and queries of its database.
-    pub(crate) reached: u64,
-    pub(crate) queries: u64,
-    /// Processor time of edge, shim, Redis and service.
-    pub(crate) cpu: [Duration; 4],
+    /// What the stack did in the last phase, which alone counts.
+    pub(crate) work: Work,
     /// Memory of the shim at the end, in bytes.
     pub(crate) memory: u64,
 }
+
+/// What a stack has done.
+pub(crate) struct Work {
+    /// Requests that reached the service.
+    pub(crate) reached: u64,
+    /// Queries of its database.
+    pub(crate) queries: u64,
+    /// Processor time of edge, shim, Redis and service.
+    pub(crate) cpu: [Duration; 4],
+}
+
+/// The phase that counts: all users have come, and all is well.
+const STEADY: &str = "steady";
 
 /// What breaks, in this order; between two of them all is well.
 const FAILURES: [&str; 4] = ["service down", "slow database", "Redis without memory", "Redis down"];
@@ -74,8 +87,9 @@ impl Effort {
             users: 1_000,
             steps: &[500, 2_000, 5_000, 7_000, 10_000],
             compared: 5_000,
-            arrivals: 17,
-            usual: 60,
+            arrivals: 50,
+            warm_up: 60,
+            usual: 120,
             steady: 30,
             phase: 10,
             is_whole: true,
@@ -88,7 +102,8 @@ impl Effort {
             steps: &[20],
             compared: 20,
             arrivals: 20,
-            usual: 6,
+            warm_up: 1,
+            usual: 4,
             steady: 3,
             phase: 2,
             is_whole: false,
@@ -102,14 +117,15 @@ pub(crate) async fn all(
     cache: SocketAddr,
     effort: &Effort,
 ) -> io::Result<Found> {
-    let steady = |seconds: u32| format!("steady={seconds}s");
-    let with = run(programs, cache, effort, effort.users, &steady(effort.usual), true).await?;
-    let without = run(programs, cache, effort, effort.users, &steady(effort.usual), false).await?;
+    let usual = format!("warming up={}s,{STEADY}={}s", effort.warm_up, effort.usual);
+    let with = run(programs, cache, effort, effort.users, &usual, true).await?;
+    let without = run(programs, cache, effort, effort.users, &usual, false).await?;
+    let steady = format!("{STEADY}={}s", effort.steady);
     let mut steps = Vec::new();
     for &users in effort.steps {
-        let with = run(programs, cache, effort, users, &steady(effort.steady), true).await?;
+        let with = run(programs, cache, effort, users, &steady, true).await?;
         let without = match users <= effort.compared {
-            true => Some(run(programs, cache, effort, users, &steady(effort.steady), false).await?),
+            true => Some(run(programs, cache, effort, users, &steady, false).await?),
             false => None,
         };
         steps.push(Step { users, with, without });
@@ -127,19 +143,22 @@ async fn run(
     phases: &str,
     is_behind: bool,
 ) -> io::Result<Run> {
-    let stack = Stack::start(programs, cache)?;
+    let mut stack = Stack::start(programs, cache)?;
     let what = if is_behind { "with" } else { "without" };
     eprintln!("{users} users, {what} Tidegate …");
     let address = if is_behind { stack.edge.address } else { stack.origin.address };
-    let report = load(programs, effort, address, users, phases, |_| Ok(())).await?;
-    let (reached, queries) = stack.counts()?;
-    let servers = [&stack.edge, &stack.shim, &stack.redis, &stack.origin];
-    let mut cpu = [Duration::ZERO; 4];
-    for (spent, server) in cpu.iter_mut().zip(servers) {
-        *spent = server.cpu()?;
-    }
-    let memory = stack.shim.memory()?;
-    Ok(Run { report, reached, queries, cpu, memory })
+    let mut before = None;
+    let begins = |phase: &str| {
+        if phase == STEADY {
+            before = Some(Work::of(&stack)?);
+        }
+        Ok(())
+    };
+    let report = load(programs, effort, address, users, phases, begins).await?;
+    stack.check()?;
+    let before = before.ok_or_else(|| io::Error::other("`tidegate load` begins no phase"))?;
+    let work = Work::of(&stack)?.since(&before);
+    Ok(Run { report, work, memory: stack.shim.memory()? })
 }
 
 /// Users visit while one thing after the other breaks and is mended.
@@ -168,6 +187,7 @@ async fn with_failures(
         _ => Ok(()),
     })
     .await
+    .and_then(|report| stack.check().map(|()| report))
 }
 
 /// `tidegate load`, which announces each phase as it begins.
@@ -201,24 +221,44 @@ async fn load(
 }
 
 impl Run {
-    /// A number of the report, behind the ramp.
+    /// The phase that counts.
+    pub(crate) fn counted(&self) -> &Value {
+        let last = self.report["phases"].as_array().and_then(|phases| phases.last());
+        last.unwrap_or(&Value::Null)
+    }
+
+    /// A number of that.
     pub(crate) fn number(&self, pointer: &str) -> f64 {
-        number(&self.report["all"], pointer)
+        number(self.counted(), pointer)
     }
 
-    /// Requests of all phases, the ramp among them.
-    pub(crate) fn requests(&self) -> f64 {
-        self.sum("/requests")
-    }
-
-    /// The share of them that the edge answered by itself.
+    /// The share of its requests that the edge answered by itself.
     pub(crate) fn at_the_edge(&self) -> f64 {
-        self.sum("/hits/tidegate-edge") / self.requests().max(1.0)
+        self.number("/hits/tidegate-edge") / self.number("/requests").max(1.0)
     }
 
-    fn sum(&self, pointer: &str) -> f64 {
-        let phases = self.report["phases"].as_array();
-        phases.into_iter().flatten().map(|phase| number(phase, pointer)).sum()
+    /// How often the database was asked in a second.
+    pub(crate) fn queries_per_second(&self) -> f64 {
+        self.work.queries as f64 / self.number("/seconds").max(1.0)
+    }
+}
+
+impl Work {
+    fn of(stack: &Stack) -> io::Result<Self> {
+        let (reached, queries) = stack.counts()?;
+        let servers = [&stack.edge, &stack.shim, &stack.redis, &stack.origin];
+        let mut cpu = [Duration::ZERO; 4];
+        for (spent, server) in cpu.iter_mut().zip(servers) {
+            *spent = server.cpu()?;
+        }
+        Ok(Self { reached, queries, cpu })
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        let mut cpu = self.cpu;
+        cpu.iter_mut().zip(before.cpu).for_each(|(all, before)| *all -= before);
+        let (reached, queries) = (self.reached - before.reached, self.queries - before.queries);
+        Self { reached, queries, cpu }
     }
 }
 
@@ -229,7 +269,7 @@ pub(crate) fn number(section: &Value, pointer: &str) -> f64 {
 
 /// The share of queries that were not made, of those of the same users without Tidegate.
 pub(crate) fn fewer_queries(with: &Run, without: &Run) -> f64 {
-    1.0 - with.queries as f64 / (without.queries as f64).max(1.0)
+    1.0 - with.work.queries as f64 / (without.work.queries as f64).max(1.0)
 }
 
 fn verdicts(

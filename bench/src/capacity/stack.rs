@@ -1,8 +1,9 @@
 //! The demo stack as processes of their own: edge, shim, Redis, and the service behind all.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ pub(crate) struct Stack {
 
 /// One process, which may be ended and started anew where it was.
 pub(crate) struct Server {
+    name: &'static str,
     pub(crate) address: SocketAddr,
     command: Command,
     child: Child,
@@ -38,25 +40,26 @@ impl Stack {
         let place = free_place()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("origin").arg(place.to_string());
-        let origin = Server::start(place, command)?;
+        let logs = &programs.worker;
+        let origin = Server::start("service", logs, place, command)?;
         let place = free_place()?;
         let mut command = Command::new("redis-server");
         command.args(["--port", &place.port().to_string(), "--bind", "127.0.0.1"]);
         command.args(["--save", "", "--appendonly", "no"]);
-        let redis = Server::start(place, command)?;
+        let redis = Server::start("redis", logs, place, command)?;
         let place = free_place()?;
         let mut command = Command::new(&programs.tidegate);
         command.args(["serve", "--policy"]).arg(&programs.policy);
         command.args(["--listen", &place.to_string()]);
         command.env("LOAD_ORIGIN", origin.address.to_string());
         command.env("LOAD_REDIS", format!("redis://{}", redis.address));
-        let shim = Server::start(place, command)?;
+        let shim = Server::start("shim", logs, place, command)?;
         let place = free_place()?;
         let file = programs.worker.join("config.capnp");
         fs::write(&file, edge_config(place, shim.address, cache))?;
         let mut command = Command::new(&programs.workerd);
         command.arg("serve").arg(&file);
-        let edge = Server::start(place, command)?;
+        let edge = Server::start("edge", logs, place, command)?;
         Ok(Self { origin, redis, shim, edge })
     }
 
@@ -65,6 +68,12 @@ impl Stack {
         let said: Value = serde_json::from_str(&self.origin.ask(COUNTS)?)?;
         let count = |name: &str| said[name].as_u64().ok_or_else(|| io::Error::other("no counts"));
         Ok((count("requests")?, count("queries")?))
+    }
+
+    /// An error if one of them has ended by itself.
+    pub(crate) fn check(&mut self) -> io::Result<()> {
+        let all = [&mut self.origin, &mut self.redis, &mut self.shim, &mut self.edge];
+        all.into_iter().try_for_each(Server::check)
     }
 
     /// Makes the database so many times slower than usual.
@@ -85,12 +94,28 @@ impl Stack {
 }
 
 impl Server {
-    fn start(address: SocketAddr, mut command: Command) -> io::Result<Self> {
-        command.stdout(Stdio::null()).stderr(Stdio::null());
+    /// What it says goes into a file of this folder.
+    fn start(
+        name: &'static str,
+        folder: &Path,
+        address: SocketAddr,
+        mut command: Command,
+    ) -> io::Result<Self> {
+        let said = File::create(folder.join(format!("{name}.log")))?;
+        command.stdout(said.try_clone()?).stderr(said);
         let child = command.spawn()?;
-        let server = Self { address, command, child, spent: Duration::ZERO };
+        let server = Self { name, address, command, child, spent: Duration::ZERO };
         server.wait_until_up()?;
         Ok(server)
+    }
+
+    /// An error if it has ended by itself.
+    fn check(&mut self) -> io::Result<()> {
+        let Some(status) = self.child.try_wait()? else { return Ok(()) };
+        Err(io::Error::other(format!(
+            "{} has ended by itself ({status}): {}.log among the modules of the worker says more",
+            self.name, self.name
+        )))
     }
 
     /// Ends it without a word.
@@ -120,8 +145,7 @@ impl Server {
         let begun = Instant::now();
         while TcpStream::connect(self.address).is_err() {
             if begun.elapsed() > PATIENCE {
-                let program = self.command.get_program().to_string_lossy().into_owned();
-                return Err(io::Error::other(format!("{program} does not come up")));
+                return Err(io::Error::other(format!("{} does not come up", self.name)));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
