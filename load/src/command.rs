@@ -48,6 +48,9 @@ pub struct Arguments {
     /// What users ask for, as `--print-mix` shows it
     #[arg(long, value_name = "FILE")]
     mix: Option<PathBuf>,
+    /// How long users think between two pages, on average, in place of what the mix says
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    think: Option<Duration>,
     /// Print the mix that is used without --mix, to be copied and changed
     #[arg(long)]
     print_mix: bool,
@@ -100,12 +103,16 @@ impl Arguments {
         let lasts = phases.iter().map(|phase| phase.lasts).sum();
         let ramp = self.ramp.unwrap_or_else(|| usual_ramp(self.users, lasts));
         let people = self.people.unwrap_or_else(|| self.users.saturating_mul(TEN));
+        let mut mix = self.mix()?;
+        if let Some(think) = self.think {
+            mix.people.think_seconds = think.as_secs_f64();
+        }
         Ok(Plan {
             destination,
             users: self.users,
             people: people.max(self.users),
             timeline: Timeline::new(ramp, phases),
-            mix: self.mix()?,
+            mix,
             timeout: self.timeout,
             seed: self.seed,
             targets: self.targets.clone().unwrap_or_default(),

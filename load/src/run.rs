@@ -8,6 +8,7 @@ use std::time::Duration;
 use goose::GooseAttack;
 use goose::config::GooseConfiguration;
 use goose::goose::{Scenario, Transaction, TransactionFunction};
+use reqwest::Client;
 use tidegate_traffic::Mix;
 
 use crate::destination::Destination;
@@ -43,9 +44,16 @@ pub struct Plan {
 pub enum RunError {
     /// The load generator says no.
     Goose(Box<goose::GooseError>),
+    /// Its client cannot be made.
+    Client(reqwest::Error),
     /// A target speaks of a phase that there is not.
     NoSuchPhase(String),
 }
+
+/// A connection that nobody uses is closed behind this time. Many servers close one behind five
+/// seconds; what is sent to them just then gets no answer, which a browser does not let people see.
+const IDLE: Duration = Duration::from_secs(4);
+const USER_AGENT: &str = concat!("tidegate-load/", env!("CARGO_PKG_VERSION"));
 
 /// Makes a run, and calls `begins` when each phase does.
 ///
@@ -62,10 +70,11 @@ pub async fn run(
     }
     let arguments = arguments(&plan);
     let shared = Arc::new(Shared::of(plan));
+    let client = Client::builder().pool_idle_timeout(IDLE).user_agent(USER_AGENT).build()?;
     let configuration = GooseConfiguration::parse_args_default(&arguments)?;
     let users = Arc::clone(&shared);
     let function: TransactionFunction = Arc::new(move |user| {
-        let (shared, client) = (Arc::clone(&users), user.client.clone());
+        let (shared, client) = (Arc::clone(&users), client.clone());
         Box::pin(async move {
             if user.get_session_data::<Visitor>().is_none() {
                 user.set_session_data(Visitor::new(&shared));
@@ -129,9 +138,16 @@ impl From<goose::GooseError> for RunError {
     }
 }
 
+impl From<reqwest::Error> for RunError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Client(error)
+    }
+}
+
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Client(error) => write!(f, "the load generator cannot be made: {error}"),
             Self::Goose(error) => write!(f, "the load generator says: {error}"),
             Self::NoSuchPhase(name) => write!(
                 f,

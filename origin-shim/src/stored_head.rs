@@ -4,7 +4,7 @@
 use std::fmt;
 
 use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{DATE, HeaderName, HeaderValue};
 use tidegate_core::headers::Fields;
 
 use crate::name_bits::bit;
@@ -18,6 +18,7 @@ pub struct StoredHead {
     /// So much of the text goes to clients whatever becomes of the body.
     steady: usize,
     names: u64,
+    has_date: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,8 @@ impl StoredHead {
                 steady = text.len();
             }
         }
-        Self { text: text.into(), lines: lines.into(), steady, names }
+        let has_date = kept().any(|(name, _)| *name == DATE);
+        Self { text: text.into(), lines: lines.into(), steady, names, has_date }
     }
 
     /// The same as a map.
@@ -110,6 +112,11 @@ impl StoredHead {
     #[inline]
     pub(crate) fn may_have_any(&self, bits: u64) -> bool {
         self.names & bits != 0
+    }
+
+    /// Whether it says when the answer was made: what nearly all do.
+    pub(crate) const fn has_date(&self) -> bool {
+        self.has_date
     }
 
     /// The lines that a client gets as they are; not those that say how long the body is, or
@@ -183,7 +190,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const NAMES: [&str; 6] = ["age", "via", "x-a", "x-b", "content-length", "etag"];
+    const NAMES: [&str; 7] = ["age", "via", "x-a", "x-b", "content-length", "etag", "date"];
 
     proptest! {
         #[test]
@@ -203,6 +210,7 @@ mod tests {
                 prop_assert_eq!(head.lines_of(name).collect::<Vec<_>>(), said);
                 prop_assert_eq!(head.has(name), map.contains_key(name));
             }
+            prop_assert_eq!(head.has_date(), map.contains_key("date"));
         }
     }
 

@@ -2,7 +2,7 @@
 //! counts ticks, so that a request that is answered at once costs no look at a clock.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
@@ -23,13 +23,15 @@ pub(super) const LINGER: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Patience {
     ticks: Option<Pin<Box<Sleep>>>,
+    /// Whom the next tick wakes.
+    wakes: Option<Waker>,
     quiet: Duration,
 }
 
 impl Patience {
     /// With a client that has kept us waiting for so long already.
     pub(super) fn after(quiet: Duration) -> Self {
-        Self { ticks: None, quiet }
+        Self { quiet, ..Self::default() }
     }
 
     /// Something came, or something else is waited for.
@@ -40,9 +42,13 @@ impl Patience {
     /// Whether nothing came for so long. Looks again by itself.
     pub(super) fn is_over(&mut self, limit: Duration, context: &mut Context<'_>) -> bool {
         let ticks = self.ticks.get_or_insert_with(|| Box::pin(sleep(TICK)));
-        while let Poll::Ready(()) = ticks.as_mut().poll(context) {
-            ticks.as_mut().reset(Instant::now() + TICK);
-            self.quiet += TICK;
+        let waits = self.wakes.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+        if !waits || ticks.is_elapsed() {
+            while let Poll::Ready(()) = ticks.as_mut().poll(context) {
+                ticks.as_mut().reset(Instant::now() + TICK);
+                self.quiet += TICK;
+            }
+            self.wakes = Some(context.waker().clone());
         }
         // What began between two ticks gets all of its time.
         self.quiet > limit

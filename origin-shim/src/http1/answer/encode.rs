@@ -45,8 +45,11 @@ pub(in crate::http1) fn head(
             match overlay.untouched() {
                 Some(stored) => {
                     out.extend_from_slice(stored.steady_lines());
-                    seen.date = stored.has("date");
-                    seen.length = stored.first("content-length");
+                    seen.date = stored.has_date();
+                    // What the body is long is said of it, but where there is none.
+                    if sending == Sending::Nothing {
+                        seen.length = stored.first("content-length");
+                    }
                 }
                 None => {
                     for (name, value) in overlay.kept() {
