@@ -11,7 +11,7 @@ use crate::headers::rate_limit::{Quota, RateLimit, RateLimitPolicy};
 use crate::headers::targeted::TargetedField;
 use crate::headers::{Fields, FieldsMut, ResponseDirectives};
 use crate::policy::{Plan, Tier};
-use crate::rate::{Admission, Refused, Verdict};
+use crate::rate::{Admission, Limit, Refused, Verdict};
 use crate::request::Request;
 use crate::reuse::ForwardReason;
 use crate::rule::Risk;
@@ -175,6 +175,26 @@ pub fn headers<'a>(fields: &mut impl FieldsMut, of: impl Iterator<Item = (&'a st
 /// Where the store does not tell what is left, the policy alone is told: RateLimit must have an
 /// `r` (draft-11 §4.1), and a number that is made up would be worse than none.
 pub fn rate_limit(fields: &mut impl FieldsMut, verdict: &Verdict<'_>, told: Option<Quota>) {
+    rate_limit_with(fields, verdict, told, rate_limit_policy);
+}
+
+/// What a limit says of itself, whoever asks.
+pub fn rate_limit_policy(fields: &mut impl FieldsMut, limit: &Limit) {
+    let policy =
+        RateLimitPolicy { name: &limit.name, quota: limit.quota.get(), window: limit.window };
+    fields.set_spelled("ratelimit-policy", &policy);
+    if limit.x_fields {
+        fields.set_number("x-ratelimit-limit", limit.quota.get().into());
+    }
+}
+
+/// As [`rate_limit`], where `policy` does what [`rate_limit_policy`] does.
+pub fn rate_limit_with<F: FieldsMut>(
+    fields: &mut F,
+    verdict: &Verdict<'_>,
+    told: Option<Quota>,
+    policy: impl FnOnce(&mut F, &Limit),
+) {
     let Some((limit, admission)) = verdict.tightest() else { return };
     let ours = match admission {
         Admission::Allow { remaining, reset, .. } | Admission::Wait { remaining, reset, .. } => {
@@ -187,12 +207,7 @@ pub fn rate_limit(fields: &mut impl FieldsMut, verdict: &Verdict<'_>, told: Opti
     if told.is_some_and(is_stricter) {
         return;
     }
-    let policy =
-        RateLimitPolicy { name: &limit.name, quota: limit.quota.get(), window: limit.window };
-    fields.set_spelled("ratelimit-policy", &policy);
-    if limit.x_fields {
-        fields.set_number("x-ratelimit-limit", limit.quota.get().into());
-    }
+    policy(fields, limit);
     let Some(Quota { remaining, reset }) = ours else { return };
     fields.set_spelled("ratelimit", &RateLimit { name: &limit.name, remaining, reset });
     if limit.x_fields {

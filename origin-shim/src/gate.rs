@@ -25,6 +25,7 @@ use known::Known;
 use tidegate_core::compress::Offer;
 use tidegate_core::headers::FieldsMut;
 use tidegate_core::headers::cache_status::{Fwd, Ttl};
+use tidegate_core::http_types::Edits;
 use tidegate_core::identity::User;
 use tidegate_core::partial::Selection;
 use tidegate_core::policy::health::{self, Check, Probe};
@@ -205,10 +206,24 @@ impl Shared {
 
 impl Passage<'_> {
     /// Puts the fields on an answer that the policy has all of its route leave with.
-    fn take_along(&self, head: &mut impl FieldsMut) {
-        respond::headers(head, self.plan.headers());
+    fn take_along(&self, response: &mut Response<Body>) {
+        match response.body_mut().overlay() {
+            Some(overlay) => {
+                overlay.say(self.in_force.fields.of_route(&self.plan));
+                self.tell_origin(overlay);
+            }
+            None => {
+                let mut fields = Edits::of(response.headers_mut());
+                respond::headers(&mut fields, self.plan.headers());
+                self.tell_origin(&mut fields);
+            }
+        }
+    }
+
+    /// Tells a browser whether the page that asks may read the answer (CORS).
+    fn tell_origin(&self, fields: &mut impl FieldsMut) {
         if let Some(cors) = self.plan.cors() {
-            cors.tell(&self.parts.headers, head);
+            cors.tell(&self.parts.headers, fields);
         }
     }
 }
@@ -311,7 +326,7 @@ impl Gate {
         if let Some(closed) = closed.filter(|closed| !closed.serves_cached()) {
             let mut response = answer::closed(&passage, closed, now);
             passage.close(&self.shared, &account, &response);
-            passage.take_along(response.headers_mut());
+            passage.take_along(&mut response);
             return response;
         }
 
@@ -333,8 +348,8 @@ impl Gate {
             (_, Ok(rule), _) => self.answer(&mut passage, rule).await,
         };
         passage.close(&self.shared, &account, &response);
-        passage.take_along(&mut overlay::fields_mut(&mut response));
-        admission::tell(&verdict, &mut response);
+        passage.take_along(&mut response);
+        admission::tell(in_force, &verdict, &mut response);
         response
     }
 
@@ -414,12 +429,13 @@ impl Gate {
 
     /// Asks upstream, where the limits on misses let it.
     async fn fetch(&self, fetch: Fetch<'_>, known: Known) -> Response<Body> {
+        let in_force = fetch.passage.in_force;
         let verdict = self.admit(fetch.passage, Counted::Misses).await;
         let mut response = match verdict.refused() {
             Some(refused) => answer::problem(&Problem::refused(refused)),
             None => fetch.run(&self.origins, known, Body::empty()).await,
         };
-        admission::tell(&verdict, &mut response);
+        admission::tell(in_force, &verdict, &mut response);
         response
     }
 
@@ -431,7 +447,7 @@ impl Gate {
             (None, Err(Bypass::Method)) => self.pass_method(passage, body).await,
             (None, _) => self.bypass(passage, body).await,
         };
-        admission::tell(&verdict, &mut response);
+        admission::tell(passage.in_force, &verdict, &mut response);
         response
     }
 }

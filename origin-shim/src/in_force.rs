@@ -14,6 +14,7 @@ use crate::invalidations::Void;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::origin::Folders;
+use crate::policy_fields::PolicyFields;
 use crate::redis_limiter::RedisLimiter;
 use crate::redis_link::Counted;
 use crate::second_tier::SecondTier;
@@ -55,6 +56,8 @@ pub struct InForce {
     pub outbox: Arc<Outbox>,
     /// What caches would do that only watch.
     pub shadows: Arc<Shadows>,
+    /// What answers say because the policy does.
+    pub(crate) fields: PolicyFields,
 }
 
 impl InForce {
@@ -75,6 +78,7 @@ impl InForce {
         let folders = Folders::new(&file, beside);
         let file = Arc::new(file);
         Self {
+            fields: PolicyFields::of(&policy),
             file,
             policy,
             edge,
@@ -112,6 +116,7 @@ impl InForce {
         let (file, edge) = (Arc::new(file), Arc::new(edge));
         let (outbox, shadows) = (Arc::clone(&self.outbox), Arc::clone(&self.shadows));
         Self {
+            fields: PolicyFields::of(&policy),
             file,
             policy,
             edge,
@@ -133,6 +138,7 @@ impl InForce {
     pub fn with_overrides(&self, overrides: &Overrides, now: Timestamp) -> Self {
         let policy = self.file.with(overrides, now);
         Self {
+            fields: PolicyFields::of(&policy),
             file: Arc::clone(&self.file),
             limiter: self.limiter.succeed(&policy.model().limits, now),
             redis: self.redis.clone(),

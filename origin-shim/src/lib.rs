@@ -38,6 +38,7 @@ pub mod origin;
 pub mod otel;
 mod overlay;
 pub mod policy_diff;
+mod policy_fields;
 pub mod policy_file;
 pub mod process_log;
 pub mod purging;

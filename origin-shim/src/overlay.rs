@@ -124,6 +124,17 @@ impl Overlay {
         self.make(change, name, |text| text.extend_from_slice(value.as_bytes()));
     }
 
+    /// Says all lines of `fields`, each in place of those of its name.
+    pub(crate) fn say(&mut self, fields: &StoredHead) {
+        if self.may_have_any(fields.names()) {
+            for (name, value) in fields.lines() {
+                self.set_named(name, &String::from_utf8_lossy(value));
+            }
+        } else {
+            self.changes.say(fields);
+        }
+    }
+
     fn hides(&self, name: &str) -> bool {
         self.hides_some && self.changes.hide(name)
             || (self.is_not_modified && forward::describes_content(name))
@@ -363,6 +374,7 @@ mod tests {
         Append(usize, String),
         Remove(usize),
         Named(usize, String),
+        Said(Vec<(usize, String)>),
     }
 
     fn made() -> impl Strategy<Value = Made> {
@@ -372,6 +384,7 @@ mod tests {
             (0..NAMES.len(), value).prop_map(|(name, value)| Made::Append(name, value)),
             (0..NAMES.len()).prop_map(Made::Remove),
             (0..NAMES.len(), value).prop_map(|(name, value)| Made::Named(name, value)),
+            prop::collection::vec((0..NAMES.len(), "[a-z ]{0,6}"), 0..4).prop_map(Made::Said),
         ]
     }
 
@@ -384,6 +397,9 @@ mod tests {
                 // The policy has no such values.
                 Made::Named(name, value) => {
                     fields.set_named(NAMES[*name], &value.replace('\n', ""))
+                }
+                Made::Said(lines) => {
+                    lines.iter().for_each(|(name, value)| fields.set_named(NAMES[*name], value));
                 }
             }
         }
@@ -407,7 +423,16 @@ mod tests {
             let stored = stored(&[("age", "7"), ("via", "1.1 a"), ("via", "1.1 b"), ("etag", "x")]);
             let (mut map, mut overlay) = (stored.head.to_map(), Overlay::on(Arc::clone(&stored)));
             make(&mut Edits::of(&mut map), &changes);
-            make(&mut overlay, &changes);
+            for change in &changes {
+                match change {
+                    Made::Said(_) => {
+                        let mut said = HeaderMap::new();
+                        make(&mut said, std::slice::from_ref(change));
+                        overlay.say(&StoredHead::of(&said));
+                    }
+                    change => make(&mut overlay, std::slice::from_ref(change)),
+                }
+            }
             prop_assert_eq!(sorted(overlay.lines()), sorted(map.lines()));
             prop_assert_eq!(sorted(overlay.to_map().lines()), sorted(map.lines()));
             for name in NAMES {

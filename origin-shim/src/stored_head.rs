@@ -2,6 +2,7 @@
 //! fields takes three times the room, and would be written line by line for each hit.
 
 use std::fmt;
+use std::ops::Range;
 
 use http::HeaderMap;
 use http::header::{DATE, HeaderName, HeaderValue};
@@ -117,6 +118,22 @@ impl StoredHead {
     /// Whether it says when the answer was made: what nearly all do.
     pub(crate) const fn has_date(&self) -> bool {
         self.has_date
+    }
+
+    /// All lines, as they go to clients.
+    pub(crate) const fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The length of each line's name, and where the line with its end is in the text.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let place = |line: &Line| line.start as usize..line.end as usize + LINE_END.len();
+        self.lines.iter().map(move |line| (line.name.into(), place(line)))
+    }
+
+    /// The [`bits`](crate::name_bits::bits) of all names.
+    pub(crate) const fn names(&self) -> u64 {
+        self.names
     }
 
     /// The lines that a client gets as they are; not those that say how long the body is, or

@@ -10,6 +10,7 @@ use tidegate_core::{ClientFacts, LimitKey, respond};
 
 use super::{Gate, Passage};
 use crate::body::Body;
+use crate::in_force::InForce;
 use crate::overlay;
 
 /// Requests that wait for their turn at most, of all clients (R5).
@@ -89,12 +90,16 @@ fn key(passage: &Passage<'_>, limit: &Limit) -> LimitKey {
 }
 
 /// Tells the client what `verdict` leaves it, unless the answer tells of less already.
-pub(super) fn tell(verdict: &Verdict<'_>, response: &mut Response<Body>) {
+pub(super) fn tell(in_force: &InForce, verdict: &Verdict<'_>, response: &mut Response<Body>) {
     if verdict.tightest().is_some() {
         let told = overlay::quota(response);
         match response.body_mut().overlay() {
-            // As hits have it, and quicker than what suits both.
-            Some(overlay) => respond::rate_limit(overlay, verdict, told),
+            Some(overlay) => respond::rate_limit_with(overlay, verdict, told, |overlay, limit| {
+                match in_force.fields.of_limit(&in_force.policy, limit) {
+                    Some(fields) => overlay.say(fields),
+                    None => respond::rate_limit_policy(overlay, limit),
+                }
+            }),
             None => respond::rate_limit(&mut Edits::of(response.headers_mut()), verdict, told),
         }
     }

@@ -8,6 +8,7 @@ use tidegate_core::headers::Spelled;
 
 use crate::http1::head::has_control;
 use crate::name_bits::bit;
+use crate::stored_head::StoredHead;
 
 /// Room for the lines that answers usually get.
 const ROOM: usize = 1024;
@@ -99,6 +100,19 @@ impl Changes {
         self.text.extend_from_slice(b"\r\n");
         self.has_gaps |= change == Change::Remove;
         self.lines.push(Line { start, name, end: self.text.len(), change });
+    }
+
+    /// Says all lines of `fields`, where nothing is said under any of their names.
+    pub(super) fn say(&mut self, fields: &StoredHead) {
+        let begin = self.text.len();
+        self.text.extend_from_slice(fields.text());
+        self.lines.extend(fields.places().map(|(name, line)| Line {
+            start: begin + line.start,
+            name,
+            end: begin + line.end,
+            change: Change::Set,
+        }));
+        self.names |= fields.names();
     }
 
     /// Whether stored lines of this name are not said.
