@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use tidegate_replay::plot::{Axis, Mark, Plot, STYLE, Series};
 
-use crate::runs::{Effort, Found, Run, Step, fewer_queries, number};
+use crate::runs::{Effort, Found, Run, Step, Wanted, fewer_queries, number};
 
 const BEGIN: &str = "\
 # What the demo stack bears
@@ -44,10 +44,10 @@ pub(crate) fn text(found: &Found, effort: &Effort) -> String {
 pub(crate) fn pictures(found: &Found) -> [(&'static str, String); 2] {
     let picture = |title: &str, description: &str, y: Axis, of: fn(&Run) -> f64| {
         let line = |name: &str, run: fn(&Step) -> Option<&Run>| {
-            let point = |step: &Step| Some((f64::from(step.users), of(run(step)?)));
+            let point = |step: &Step| Some((f64::from(step.wanted.users), of(run(step)?)));
             Series::new(name, Mark::Line, found.steps.iter().filter_map(point).collect())
         };
-        let ticks = found.steps.iter().map(|step| f64::from(step.users)).collect();
+        let ticks = found.steps.iter().map(|step| f64::from(step.wanted.users)).collect();
         let plot = Plot {
             title: title.into(),
             description: description.into(),
@@ -145,13 +145,17 @@ fn users(text: &mut String, found: &Found) -> std::fmt::Result {
 
 fn steps(text: &mut String, steps: &[Step]) -> std::fmt::Result {
     writeln!(text, "\n## From 500 to 10,000 users at once (T3)\n")?;
+    writeln!(
+        text,
+        "They think longer here than those above: many people at once are seldom all at work.\n"
+    )?;
     writeln!(text, "![p95 by users](pictures/capacity-p95.svg)\n")?;
     writeln!(text, "![queries by users](pictures/capacity-queries.svg)\n")?;
     writeln!(
         text,
         "| users at once | | requests/s | p50, p95, p99 | errors | hits | queries/s | generator late (p99) |\n|---|---|---|---|---|---|---|---|"
     )?;
-    for Step { users, with, without } in steps {
+    for Step { wanted: Wanted { users, .. }, with, without } in steps {
         let both = [("with", Some(with)), ("without", without.as_ref())];
         for (what, run) in both.into_iter().filter_map(|(what, run)| Some((what, run?))) {
             writeln!(

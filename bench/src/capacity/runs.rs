@@ -18,7 +18,7 @@ pub(crate) struct Effort {
     /// Users at once, for T1 and for failures.
     users: u32,
     /// For T3.
-    steps: &'static [u32],
+    steps: &'static [Wanted],
     /// As many as this visit the service by itself, too.
     compared: u32,
     /// A ramp brings so many in a second: whoever comes opens the app, which asks for more than any
@@ -49,10 +49,20 @@ pub(crate) struct Found {
 
 /// One number of users, with Tidegate and without.
 pub(crate) struct Step {
-    pub(crate) users: u32,
+    pub(crate) wanted: Wanted,
     pub(crate) with: Run,
     /// Not for more users than the service by itself was tried with.
     pub(crate) without: Option<Run>,
+}
+
+/// How many users are to visit at once, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) users: u32,
+    /// How many seconds they think between two pages, on average.
+    think: u32,
+    /// So many requests are to come of that in a second, about.
+    rate: u32,
 }
 
 /// One run.
@@ -85,7 +95,13 @@ impl Effort {
     pub(crate) const fn whole() -> Self {
         Self {
             users: 1_000,
-            steps: &[500, 2_000, 5_000, 7_000, 10_000],
+            steps: &[
+                Wanted { users: 500, think: 41, rate: 50 },
+                Wanted { users: 2_000, think: 54, rate: 150 },
+                Wanted { users: 5_000, think: 51, rate: 400 },
+                Wanted { users: 7_000, think: 48, rate: 600 },
+                Wanted { users: 10_000, think: 50, rate: 800 },
+            ],
             compared: 5_000,
             arrivals: 50,
             warm_up: 60,
@@ -99,7 +115,7 @@ impl Effort {
     pub(crate) const fn quick() -> Self {
         Self {
             users: 40,
-            steps: &[20],
+            steps: &[Wanted { users: 20, think: 25, rate: 3 }],
             compared: 20,
             arrivals: 20,
             warm_up: 1,
@@ -111,6 +127,16 @@ impl Effort {
     }
 }
 
+/// Who visits.
+#[derive(Clone, Copy)]
+struct Visits<'a> {
+    /// At once.
+    users: u32,
+    /// How many seconds they think between two pages; as the mix says without it.
+    think: Option<u32>,
+    phases: &'a str,
+}
+
 /// Runs all of it; each run has a stack of its own.
 pub(crate) async fn all(
     programs: &Programs,
@@ -118,17 +144,20 @@ pub(crate) async fn all(
     effort: &Effort,
 ) -> io::Result<Found> {
     let usual = format!("warming up={}s,{STEADY}={}s", effort.warm_up, effort.usual);
-    let with = run(programs, cache, effort, effort.users, &usual, true).await?;
-    let without = run(programs, cache, effort, effort.users, &usual, false).await?;
+    let visits = Visits { users: effort.users, think: None, phases: &usual };
+    let with = run(programs, cache, effort, visits, true).await?;
+    let without = run(programs, cache, effort, visits, false).await?;
     let steady = format!("{STEADY}={}s", effort.steady);
     let mut steps = Vec::new();
-    for &users in effort.steps {
-        let with = run(programs, cache, effort, users, &steady, true).await?;
+    for &wanted in effort.steps {
+        let Wanted { users, think, .. } = wanted;
+        let visits = Visits { users, think: Some(think), phases: &steady };
+        let with = run(programs, cache, effort, visits, true).await?;
         let without = match users <= effort.compared {
-            true => Some(run(programs, cache, effort, users, &steady, false).await?),
+            true => Some(run(programs, cache, effort, visits, false).await?),
             false => None,
         };
-        steps.push(Step { users, with, without });
+        steps.push(Step { wanted, with, without });
     }
     let failures = with_failures(programs, cache, effort).await?;
     let verdicts = verdicts(effort, &with, &without, &steps, &failures);
@@ -139,13 +168,12 @@ async fn run(
     programs: &Programs,
     cache: SocketAddr,
     effort: &Effort,
-    users: u32,
-    phases: &str,
+    visits: Visits<'_>,
     is_behind: bool,
 ) -> io::Result<Run> {
     let mut stack = Stack::start(programs, cache)?;
     let what = if is_behind { "with" } else { "without" };
-    eprintln!("{users} users, {what} Tidegate …");
+    eprintln!("{} users, {what} Tidegate …", visits.users);
     let address = if is_behind { stack.edge.address } else { stack.origin.address };
     let mut before = None;
     let begins = |phase: &str| {
@@ -154,7 +182,7 @@ async fn run(
         }
         Ok(())
     };
-    let report = load(programs, effort, address, users, phases, begins).await?;
+    let report = load(programs, effort, address, visits, begins).await?;
     stack.check()?;
     let before = before.ok_or_else(|| io::Error::other("`tidegate load` begins no phase"))?;
     let work = Work::of(&stack)?.since(&before);
@@ -175,7 +203,9 @@ async fn with_failures(
     }
     let address = stack.edge.address;
     eprintln!("{} users, and failures in between …", effort.users);
-    load(programs, effort, address, effort.users, &phases.join(","), |phase| match phase {
+    let phases = phases.join(",");
+    let visits = Visits { users: effort.users, think: None, phases: &phases };
+    load(programs, effort, address, visits, |phase| match phase {
         "service down" => stack.origin.kill(),
         "after service down" => stack.origin.start_anew(),
         "slow database" => stack.slow(10),
@@ -195,8 +225,7 @@ async fn load(
     programs: &Programs,
     effort: &Effort,
     address: SocketAddr,
-    users: u32,
-    phases: &str,
+    Visits { users, think, phases }: Visits<'_>,
     mut begins: impl FnMut(&str) -> io::Result<()>,
 ) -> io::Result<Value> {
     let ramp = users.div_ceil(effort.arrivals);
@@ -204,6 +233,9 @@ async fn load(
     command.arg("load").arg(format!("http://{address}"));
     command.args(["--users", &users.to_string(), "--ramp", &format!("{ramp}s")]);
     command.args(["--phases", phases, "--json"]);
+    if let Some(think) = think {
+        command.args(["--think", &format!("{think}s")]);
+    }
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let silent = || io::Error::other("`tidegate load` says nothing");
     let mut said = BufReader::new(child.stderr.take().ok_or_else(silent)?).lines();
@@ -304,11 +336,15 @@ fn verdicts(
         let fewer = fewer_queries(with, without);
         must("T1: fewer queries of the database", percent(fewer), fewer > 0.1);
     }
-    for Step { users, with, .. } in steps {
+    for Step { wanted: Wanted { users, rate, .. }, with, .. } in steps {
         let (errors, p95) = (with.number("/error_share"), with.number("/latency_ms/p95"));
         let budget = format!("T3: {users} users at once, errors below 0.1 %");
         must(&budget, format!("{:.3} %", errors * 100.0), errors < 0.001);
         if effort.is_whole {
+            let budget = format!("T3: {users} users at once, about {rate} requests a second");
+            let found = with.number("/requests_per_second");
+            let is_about = (0.8..1.3).contains(&(found / f64::from(*rate)));
+            must(&budget, format!("{found:.0}"), is_about);
             let budget = format!("T3: {users} users at once, p95 below 500 ms");
             must(&budget, millis(p95), p95 < 500.0);
         }
