@@ -203,7 +203,8 @@ fn failures(text: &mut String, found: &Found) -> std::fmt::Result {
     }
     writeln!(
         text,
-        "\nWhile the service is down, what is stored serves, stale where the policy allows it; what nobody may store fails."
+        "\nWhile the service is down, what is stored serves, stale where the policy allows it; what nobody may store fails.\n\
+         A request counts in the phase in which it began, so that what is on its way when the service ends fails in the one before."
     )
 }
 
