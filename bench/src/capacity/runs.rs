@@ -321,7 +321,8 @@ fn verdicts(
     let millis = |millis: f64| format!("{millis:.0} ms");
     // One failure of the few requests of a short run is more than a share that counts.
     let most = |share: f64| if effort.is_whole { share } else { 0.1 };
-    let below = |errors: f64, share: f64| (format!("{:.3} %", errors * 100.0), errors < most(share));
+    let below =
+        |errors: f64, share: f64| (format!("{:.3} %", errors * 100.0), errors < most(share));
     let (found, holds) = below(with.number("/error_share"), 0.001);
     must(&format!("T2: errors below {} %", most(0.001) * 100.0), found, holds);
     if effort.is_whole {
