@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use tidegate_replay::plot::{Axis, Mark, Plot, STYLE, Series};
+use tidegate_replay::plot::{Axis, Mark, Plot, STYLE, Series, round_end};
 
 use crate::runs::{Effort, Found, Run, Step, Wanted, fewer_queries, number};
 
@@ -42,17 +42,20 @@ pub(crate) fn text(found: &Found, effort: &Effort) -> String {
 
 /// File names, and what is in them.
 pub(crate) fn pictures(found: &Found) -> [(&'static str, String); 2] {
+    let users = || found.steps.iter().map(|step| f64::from(step.wanted.users));
+    let runs = || found.steps.iter().flat_map(|step| [Some(&step.with), step.without.as_ref()]);
     let picture = |title: &str, description: &str, y: Axis, of: fn(&Run) -> f64| {
         let line = |name: &str, run: fn(&Step) -> Option<&Run>| {
             let point = |step: &Step| Some((f64::from(step.wanted.users), of(run(step)?)));
             Series::new(name, Mark::Line, found.steps.iter().filter_map(point).collect())
         };
-        let ticks = found.steps.iter().map(|step| f64::from(step.wanted.users)).collect();
+        let (widest, highest) = (users().fold(0.0, f64::max), runs().flatten().map(of));
+        let highest = round_end(highest.fold(0.0, f64::max));
         let plot = Plot {
             title: title.into(),
             description: description.into(),
-            x: Axis::new("users at once", whole).with_ticks(ticks),
-            y,
+            x: Axis::new("users at once", whole).with_ticks(users().collect()).between(0.0, widest),
+            y: y.between(0.0, highest),
             series: vec![
                 line("with Tidegate", |step| Some(&step.with)),
                 line("without", |step| step.without.as_ref()),
@@ -69,8 +72,8 @@ pub(crate) fn pictures(found: &Found) -> [(&'static str, String); 2] {
             picture(
                 "p95 of all answers",
                 "What 19 of 20 answers did not exceed, by how many users visit at once.",
-                Axis::new("p95 in ms", whole).logarithmic(),
-                |run| run.number("/latency_ms/p95").max(1.0),
+                Axis::new("p95 in ms", whole),
+                |run| run.number("/latency_ms/p95"),
             ),
         ),
         (
