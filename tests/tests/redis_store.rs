@@ -268,6 +268,16 @@ async fn r5_r8_a_cluster_that_loses_a_master_still_limits_and_its_replica_takes_
     let lost = (0..6).find(|at| !replicas.contains(at)).expect("a master");
     cluster.set("cluster-replica-no-failover", "yes", None);
     cluster.set("cluster-require-full-coverage", "no", None);
+    // Redis tells replicas behind the client's back: what they have not heard would be lost.
+    eventually("a replica that has heard all", || {
+        let told = cluster.nodes()[lost].command(&["info", "replication"]);
+        let told_of = |name: &str| {
+            let at = told.find(name)? + name.len();
+            told[at..].split(|c: char| !c.is_ascii_digit()).next().map(ToOwned::to_owned)
+        };
+        let (sent, heard) = (told_of("master_repl_offset:")?, told_of(",offset=")?);
+        (sent == heard).then_some(())
+    });
     cluster.nodes()[lost].kill();
     let other = cluster.nodes().iter().enumerate().position(|(at, _)| at != lost).unwrap();
     eventually("a cluster that knows of its loss", || {
