@@ -86,6 +86,7 @@ pub async fn run(
         })
     });
     let scenario = Scenario::new("visit").register_transaction(Transaction::new(function));
+    // Goose makes a client for each user unless all share one, and none of its own is asked with.
     let attack = GooseAttack::initialize_with_config(configuration)?
         .set_client_builder_without_cookies(
             goose::client::GooseClientBuilder::new().without_cookies(),

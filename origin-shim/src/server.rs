@@ -39,7 +39,7 @@ use stop::Stop;
 use supervisor::Watchdog;
 use takeover::Heritage;
 
-pub use capacity::Capacity;
+pub use capacity::{Capacity, allow_files};
 pub use inherited::{Inherited, NoListener};
 pub use listeners::ListenError;
 

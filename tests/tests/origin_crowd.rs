@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit};
+use tidegate_origin::server::allow_files;
 use tidegate_tests::{
     policy_file::PolicyFile,
     shim::Shim,
@@ -115,19 +116,9 @@ fn p8_heads_without_an_end_take_bounded_memory_and_hold_nobody_up() {
 
 /// How many connections this process can have, once it has allowed itself what it may.
 fn room() -> u64 {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = CLIENTS + OTHERS;
-    let raised = maximum.map_or(wanted, |maximum| wanted.min(maximum));
-    let files = match current {
-        Some(current) if current < raised => {
-            setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum })
-                .expect("up to the maximum");
-            raised
-        }
-        current => current.unwrap_or(u64::MAX),
-    };
+    let files = allow_files(CLIENTS + OTHERS);
     // What the shim may open, it gets from here; a quarter of that is for upstreams.
-    let shim = maximum.map_or(u64::MAX, |files| files - files / 4);
+    let shim = getrlimit(Resource::Nofile).maximum.map_or(u64::MAX, |files| files - files / 4);
     (files - OTHERS).min(shim)
 }
 

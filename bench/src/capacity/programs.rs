@@ -4,8 +4,6 @@ use std::env;
 use std::io;
 use std::path::PathBuf;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 /// Where each program is.
 pub(crate) struct Programs {
     pub(crate) tidegate: PathBuf,
@@ -29,14 +27,4 @@ impl Programs {
             policy: place("TIDEGATE_LOAD_POLICY")?,
         })
     }
-}
-
-/// Raises how many files this process and those that it starts may open: each of many users has
-/// connections of their own, and an edge, a shim and a service have some behind each.
-pub(crate) fn may_open_many_files() {
-    let enough = Some(1 << 17);
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Without the right to more than that, it is what is allowed.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: enough, maximum: enough })
-        .or_else(|_| setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }));
 }

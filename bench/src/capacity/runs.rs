@@ -152,7 +152,7 @@ pub(crate) async fn all(
     let steady = format!("{STEADY}={}s", effort.steady);
     let mut steps = Vec::new();
     for &wanted in effort.steps {
-        let Wanted { users, think, .. } = wanted;
+        let Wanted { users, think } = wanted;
         let visits = Visits { users, think: Some(think), phases: &steady };
         let with = run(programs, cache, effort, visits, true).await?;
         let without = match users <= effort.compared {

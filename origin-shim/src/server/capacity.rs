@@ -126,7 +126,7 @@ impl Drop for Held {
 
 /// Lets this process open so many files, or as many as it may allow itself. Returns how many
 /// those are.
-fn allow_files(wanted: u64) -> u64 {
+pub fn allow_files(wanted: u64) -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let enough = current.is_none_or(|current| current >= wanted);
     let raised = maximum.map_or(wanted, |maximum| wanted.min(maximum));
